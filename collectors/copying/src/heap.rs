@@ -1,0 +1,277 @@
+//! The heap between collections: allocation, limits, accounts.
+//!
+//! **The reserve.** Let a chunk have `C` bytes and a small object at most `S = C / 8`. A collection
+//! opens another tospace chunk only when an object of at most `S` bytes did not fit, so each chunk
+//! it closed holds more than `C - S` bytes, that is at least `C - S + 8`. What it copies is at most
+//! the `U` bytes fromspace holds. So it closes at most `U / (C - S + 8)` chunks, and
+//!
+//! ```text
+//! reserve(U) = floor(U / (C - S + 8)) + 1
+//! ```
+//! chunks are always enough, whatever the order of copying and the waste at the tails. The heap
+//! takes a chunk, or pages for a large object, only if afterwards chunks in use, reserve and large
+//! objects fit the hard limit, and so many chunks can still be had from the address space. A
+//! collection that asks for more has met a corrupt heap.
+
+use crate::chunks::{Chunk, ChunkPool, SMALL_FRACTION};
+use windrow_core::{
+    AllocError, CollectionClient, CollectionKind, GcHeap, Header, HeapContext, HeapError,
+    HeapLimits, LargeObjects, Memory, ObjectRef, PAGE_BYTES, SideTable, Usage, Violation,
+    object_bytes, with_memory,
+};
+
+/// What a page belongs to: an entry of the trusted page table.
+pub(crate) mod page_kind {
+    /// Nothing.
+    pub(crate) const FREE: u8 = 0;
+    /// A chunk of the first semispace.
+    pub(crate) const FIRST: u8 = 1;
+    /// A chunk of the second semispace.
+    pub(crate) const SECOND: u8 = 2;
+    /// A large object.
+    pub(crate) const LARGE: u8 = 3;
+}
+
+/// Two semispaces made of chunks, and a space of large objects.
+#[derive(Debug)]
+pub(crate) struct CopyingHeap {
+    pub(crate) pool: ChunkPool,
+    pub(crate) large: LargeObjects,
+    /// One entry a page: see [`page_kind`].
+    pub(crate) pages: SideTable<u8>,
+    /// The kind of the space objects are allocated in.
+    pub(crate) space: u8,
+    /// Full chunks, in the order they were filled.
+    pub(crate) closed: Vec<Chunk>,
+    /// Bytes of objects in them.
+    pub(crate) closed_bytes: u64,
+    /// Offset of the chunk objects are allocated in, if there is one.
+    pub(crate) open: Option<u32>,
+    /// Where that chunk ends; the driver may hold the shared limit lower.
+    pub(crate) limit: u32,
+    /// Bytes that may be taken before the next collection.
+    budget_bytes: u64,
+    max_bytes: u64,
+}
+
+impl CopyingHeap {
+    pub(crate) fn new(limits: HeapLimits) -> Self {
+        Self {
+            pool: ChunkPool::new(limits.max_bytes),
+            large: LargeObjects::default(),
+            pages: SideTable::zeroed(PAGE_BYTES.ilog2()),
+            space: page_kind::FIRST,
+            closed: Vec::new(),
+            closed_bytes: 0,
+            open: None,
+            limit: 0,
+            budget_bytes: 0,
+            max_bytes: limits.max_bytes,
+        }
+    }
+
+    /// The largest object that lies in a chunk, in bytes.
+    pub(crate) const fn max_small_bytes(&self) -> u32 {
+        self.pool.chunk_bytes() / SMALL_FRACTION
+    }
+
+    /// Chunks that copying `bytes` can take at most: see the formula above.
+    pub(crate) fn reserve_chunks(&self, bytes: u64) -> u64 {
+        let filled = self.pool.chunk_bytes() - self.max_small_bytes() + 8;
+        bytes / u64::from(filled) + 1
+    }
+
+    /// Chunks in use, and the most they can hold, after taking `more`.
+    fn chunks_after(&self, more: u64) -> (u64, u64) {
+        let open = u64::from(self.open.is_some()) + more;
+        let most_bytes = self.closed_bytes + open * u64::from(self.pool.chunk_bytes());
+        (self.closed.len() as u64 + open, most_bytes)
+    }
+
+    /// Bytes committed after taking `more` chunks, reserve included.
+    fn committed_bytes(&self, more: u64) -> u64 {
+        let (chunks, most_bytes) = self.chunks_after(more);
+        (chunks + self.reserve_chunks(most_bytes)) * u64::from(self.pool.chunk_bytes())
+            + self.large.committed_bytes()
+    }
+
+    /// Whether one more chunk keeps the limit and the reserve.
+    fn may_take_chunk(&self) -> bool {
+        let (_, most_bytes) = self.chunks_after(1);
+        self.committed_bytes(1) <= self.max_bytes
+            && self.pool.available() > self.reserve_chunks(most_bytes)
+    }
+
+    fn allocate_large(
+        &mut self,
+        memory: &mut impl Memory,
+        bytes: u32,
+        header: u64,
+    ) -> Result<ObjectRef, AllocError> {
+        let page_bytes = u64::from(LargeObjects::pages_for(bytes)) * u64::from(PAGE_BYTES);
+        let fits = self.committed_bytes(0) + page_bytes <= self.max_bytes;
+        if !fits || u64::from(bytes) > self.budget_bytes {
+            return Err(AllocError::Exhausted);
+        }
+        let (_, most_bytes) = self.chunks_after(0);
+        let keep = self.pool.pages_to_keep(self.reserve_chunks(most_bytes));
+        match self
+            .large
+            .allocate(memory, self.pool.space(), bytes, header, keep)
+        {
+            Ok(Some(object)) => {
+                self.budget_bytes -= u64::from(bytes);
+                self.pages
+                    .set_range(object.offset(), bytes, page_kind::LARGE);
+                Ok(object)
+            }
+            Ok(None) | Err(_) => Err(AllocError::Exhausted),
+        }
+    }
+
+    /// Closes the open chunk, which is filled up to `cursor`.
+    pub(crate) fn close_chunk(&mut self, cursor: u32) {
+        if let Some(start) = self.open.take() {
+            let chunk = Chunk {
+                start,
+                fill: cursor,
+            };
+            self.closed_bytes += u64::from(chunk.filled_bytes());
+            self.closed.push(chunk);
+        }
+    }
+
+    fn open_chunk(&mut self, cx: &mut HeapContext<'_>) -> Result<(), AllocError> {
+        let chunk_bytes = self.pool.chunk_bytes();
+        if self.budget_bytes < u64::from(chunk_bytes) || !self.may_take_chunk() {
+            return Err(AllocError::Exhausted);
+        }
+        let start = self
+            .pool
+            .take(cx.memory)
+            .ok()
+            .flatten()
+            .ok_or(AllocError::Exhausted)?;
+        self.budget_bytes -= u64::from(chunk_bytes);
+        self.close_chunk(cx.state.cursor);
+        self.pages.set_range(start, chunk_bytes, self.space);
+        self.open = Some(start);
+        self.limit = start + chunk_bytes;
+        cx.state.cursor = start;
+        Ok(())
+    }
+}
+
+impl GcHeap for CopyingHeap {
+    fn allocate(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        bytes: u32,
+        header: u64,
+    ) -> Result<ObjectRef, AllocError> {
+        if bytes > self.max_small_bytes() {
+            return with_memory!(&mut *cx.memory, memory => self.allocate_large(memory, bytes, header));
+        }
+        if self.open.is_none() || bytes > self.limit - cx.state.cursor {
+            self.open_chunk(cx)?;
+        }
+        let start = cx.state.cursor;
+        cx.state.cursor = start + bytes;
+        cx.state.limit = self.limit;
+        cx.memory.store_u64(start, header);
+        Ok(ObjectRef::from_offset(start).expect("chunks and sizes are aligned"))
+    }
+
+    fn collect(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        _kind: CollectionKind,
+        client: &mut dyn CollectionClient,
+    ) -> Result<(), HeapError> {
+        self.collect_all(cx, client)
+    }
+
+    fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64) {
+        let chunk_bytes = u64::from(self.pool.chunk_bytes());
+        self.budget_bytes = bytes.div_ceil(chunk_bytes).saturating_mul(chunk_bytes);
+        let room = self.max_bytes.saturating_sub(self.committed_bytes(0)) / chunk_bytes;
+        let chunks = (self.budget_bytes / chunk_bytes).min(room);
+        let (_, most_bytes) = self.chunks_after(chunks);
+        let keep = chunks + self.reserve_chunks(most_bytes);
+        self.pool
+            .trim(cx.memory, usize::try_from(keep).unwrap_or(usize::MAX));
+    }
+
+    fn usage(&self, cx: &HeapContext<'_>) -> Usage {
+        let open_bytes = self
+            .open
+            .map_or(0, |start| u64::from(cx.state.cursor - start));
+        Usage {
+            occupied_bytes: self.closed_bytes + open_bytes + self.large.occupied_bytes(),
+            committed_bytes: self.committed_bytes(0),
+        }
+    }
+
+    fn visit_objects(
+        &self,
+        cx: &HeapContext<'_>,
+        visit: &mut dyn FnMut(ObjectRef, u64),
+    ) -> Result<(), HeapError> {
+        let open = self.open.map(|start| Chunk {
+            start,
+            fill: cx.state.cursor,
+        });
+        for chunk in self.closed.iter().copied().chain(open) {
+            let mut at = chunk.start;
+            while at < chunk.fill {
+                let object = ObjectRef::from_offset(at).expect("sizes are multiples of eight");
+                let shape = cx.types.shape(Header::read(cx.memory, object).type_id());
+                let bytes = object_bytes(cx.memory, shape, object)?;
+                visit(object, bytes.into());
+                at = at.saturating_add(bytes);
+            }
+        }
+        for (object, bytes) in self.large.iter() {
+            visit(object, bytes.into());
+        }
+        Ok(())
+    }
+
+    fn verify(&self, cx: &HeapContext<'_>, report: &mut dyn FnMut(Violation)) {
+        let chunk_bytes = self.pool.chunk_bytes();
+        let open = self.open.map(|start| Chunk {
+            start,
+            fill: cx.state.cursor,
+        });
+        for chunk in self.closed.iter().copied().chain(open) {
+            if chunk.fill < chunk.start || chunk.filled_bytes() > chunk_bytes {
+                report(Violation(format!(
+                    "the chunk at {:#x} is filled to {:#x}",
+                    chunk.start, chunk.fill
+                )));
+            }
+            if self.pages.at(chunk.start) != self.space {
+                report(Violation(format!(
+                    "the chunk at {:#x} is not in the current space",
+                    chunk.start
+                )));
+            }
+        }
+        for (object, bytes) in self.large.iter() {
+            let shape = cx.types.shape(Header::read(cx.memory, object).type_id());
+            if object_bytes(cx.memory, shape, object) != Ok(bytes) {
+                report(Violation(format!(
+                    "the large object {object:?} has not the {bytes} bytes it was given"
+                )));
+            }
+        }
+        let (_, most_bytes) = self.chunks_after(0);
+        let reserve = self.reserve_chunks(most_bytes);
+        if self.pool.available() < reserve {
+            report(Violation(format!(
+                "{reserve} chunks are needed to copy, {} can be had",
+                self.pool.available()
+            )));
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What is particular to the copying collector; the contract is the proof kit's business.
+
+use super::CopyingCollector;
+use crate::chunks::MIN_CHUNK_BYTES;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use windrow_core::{
+    ArrayType, CollectionKind, Corruption, FieldType, GcRef, HeapError, HeapLimits, Isolate,
+    IsolateConfig, MemoryKind, ObjectRef, StorageType, StructType, TypeId, ValType, Zeal,
+};
+
+const MEMORIES: [MemoryKind; 2] = [MemoryKind::Guarded, MemoryKind::Checked];
+
+fn isolate(memory: MemoryKind, max_bytes: u64, zeal: Zeal) -> Isolate {
+    let mut config = IsolateConfig::new(Arc::new(CopyingCollector));
+    config.memory = memory;
+    config.limits = HeapLimits {
+        initial_bytes: 0,
+        max_bytes,
+    };
+    config.zeal = zeal;
+    Isolate::new(config).unwrap()
+}
+
+/// A cell of an integer and a reference to anything.
+fn cell_type(isolate: &mut Isolate) -> (TypeId, u32, u32) {
+    let fields = [
+        FieldType::mutable(ValType::I32),
+        FieldType::mutable(ValType::ANYREF),
+    ];
+    let id = isolate
+        .types()
+        .register_struct(StructType::new(fields))
+        .unwrap();
+    isolate.sync_types();
+    let info = isolate.types().sub_type(id);
+    (id, info.field_offset(0), info.field_offset(1))
+}
+
+fn object(reference: GcRef) -> ObjectRef {
+    reference.as_object().unwrap()
+}
+
+/// Builds a list of `n` cells, numbered down from `n - 1`; the head is rooted in flight only.
+fn build_list(isolate: &mut Isolate, n: u32) -> GcRef {
+    let (cell, number, next) = cell_type(isolate);
+    let mut head = [GcRef::NULL];
+    for i in 0..n {
+        let new = isolate.alloc_struct(cell, &mut head).unwrap();
+        isolate.store_u32(new, number, i);
+        isolate.init_ref(new, next, head[0]);
+        head[0] = new.to_ref();
+    }
+    head[0]
+}
+
+fn check_list(isolate: &mut Isolate, mut head: GcRef, n: u32) {
+    let (_, number, next) = cell_type(isolate);
+    for i in (0..n).rev() {
+        let cell = object(head);
+        assert_eq!(isolate.load_u32(cell, number), i);
+        head = isolate.load_ref(cell, next);
+    }
+    assert!(head.is_null());
+}
+
+#[test]
+fn a_list_survives_collections_and_garbage_does_not() {
+    for memory in MEMORIES {
+        for zeal in [Zeal::OFF, Zeal::every(7)] {
+            let mut isolate = isolate(memory, 1 << 20, zeal);
+            let mut head = [build_list(&mut isolate, 500)];
+            for _ in 0..20 {
+                build_list(&mut isolate, 0);
+                let garbage = build_list_keeping(&mut isolate, &mut head, 200);
+                assert!(!garbage.is_null());
+            }
+            isolate
+                .collect_with(CollectionKind::Full, &mut head)
+                .unwrap();
+            check_list(&mut isolate, head[0], 500);
+            assert_eq!(isolate.stats().live_bytes, 500 * 16);
+            isolate.verify().unwrap();
+        }
+    }
+}
+
+/// As `build_list`, keeping another list alive.
+fn build_list_keeping(isolate: &mut Isolate, kept: &mut [GcRef; 1], n: u32) -> GcRef {
+    let (cell, _, next) = cell_type(isolate);
+    let mut roots = [kept[0], GcRef::NULL];
+    for _ in 0..n {
+        let new = isolate.alloc_struct(cell, &mut roots).unwrap();
+        isolate.init_ref(new, next, roots[1]);
+        roots[1] = new.to_ref();
+    }
+    kept[0] = roots[0];
+    roots[1]
+}
+
+#[test]
+fn cycles_die() {
+    let mut isolate = isolate(MemoryKind::Guarded, 1 << 20, Zeal::OFF);
+    let (cell, _, next) = cell_type(&mut isolate);
+    for _ in 0..100_000 {
+        let a = isolate.alloc_struct(cell, &mut []).unwrap();
+        let mut roots = [a.to_ref()];
+        let b = isolate.alloc_struct(cell, &mut roots).unwrap();
+        isolate.write_ref(b, next, roots[0]);
+        isolate.write_ref(object(roots[0]), next, b.to_ref());
+    }
+    isolate.collect(CollectionKind::Full).unwrap();
+    assert_eq!(isolate.stats().live_bytes, 0);
+}
+
+#[test]
+fn large_objects_stay_where_they_are_and_keep_what_they_hold() {
+    for memory in MEMORIES {
+        let mut isolate = isolate(memory, 4 << 20, Zeal::OFF);
+        let any = StorageType::Val(ValType::ANYREF);
+        let array = isolate
+            .types()
+            .register_array(ArrayType::new(FieldType::mutable(any)))
+            .unwrap();
+        isolate.sync_types();
+        let big = isolate.alloc_array(array, 100_000, &mut []).unwrap();
+        let mut roots = [big.to_ref()];
+        let (cell, number, _) = cell_type(&mut isolate);
+        for i in 0..1000 {
+            let new = isolate.alloc_struct(cell, &mut roots).unwrap();
+            isolate.store_u32(new, number, i);
+            isolate.write_ref(big, 12 + i * 400, new.to_ref());
+        }
+        isolate
+            .collect_with(CollectionKind::Full, &mut roots)
+            .unwrap();
+        assert_eq!(roots[0], big.to_ref());
+        for i in 0..1000 {
+            let held = isolate.load_ref(big, 12 + i * 400);
+            assert_eq!(isolate.load_u32(object(held), number), i);
+        }
+        isolate.verify().unwrap();
+        isolate.collect(CollectionKind::Full).unwrap();
+        let stats = isolate.stats();
+        assert_eq!(stats.live_bytes, 0);
+        isolate.verify().unwrap();
+    }
+}
+
+#[test]
+fn full_means_full_and_room_comes_back() {
+    for memory in MEMORIES {
+        let limit = 512 << 10;
+        let mut isolate = isolate(memory, limit, Zeal::OFF);
+        let (cell, _, next) = cell_type(&mut isolate);
+        let mut roots = [GcRef::NULL];
+        let mut held = 0_u64;
+        let error = loop {
+            match isolate.alloc_struct(cell, &mut roots) {
+                Ok(new) => {
+                    isolate.init_ref(new, next, roots[0]);
+                    roots[0] = new.to_ref();
+                    held += 16;
+                }
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(
+            error,
+            HeapError::HeapFull {
+                needed_bytes: 16,
+                limit_bytes: limit
+            }
+        );
+        assert!(held >= limit / 3, "{held} bytes of {limit} could be used");
+        assert!(isolate.stats().peak_committed_bytes <= limit);
+        roots[0] = GcRef::NULL;
+        assert!(isolate.alloc_struct(cell, &mut roots).is_ok());
+    }
+}
+
+#[test]
+fn the_smallest_heap_holds_three_chunks() {
+    let bytes = 3 * u64::from(MIN_CHUNK_BYTES);
+    assert!(
+        isolate(MemoryKind::Guarded, bytes, Zeal::OFF)
+            .alloc_struct(TypeId::EXTERN, &mut [])
+            .is_ok()
+    );
+    let full = HeapError::HeapFull {
+        needed_bytes: 16,
+        limit_bytes: bytes - 1,
+    };
+    let mut small = isolate(MemoryKind::Guarded, bytes - 1, Zeal::OFF);
+    assert_eq!(small.alloc_struct(TypeId::EXTERN, &mut []), Err(full));
+}
+
+#[test]
+fn host_values_drop_once_when_their_objects_die() {
+    struct Count(Arc<AtomicU32>);
+    impl Drop for Count {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let drops = Arc::new(AtomicU32::new(0));
+    let mut isolate = isolate(MemoryKind::Guarded, 1 << 20, Zeal::OFF);
+    let kept = isolate
+        .alloc_extern(Box::new(Count(Arc::clone(&drops))), &mut [])
+        .unwrap();
+    let mut roots = [kept.to_ref()];
+    for _ in 0..10 {
+        isolate
+            .alloc_extern(Box::new(Count(Arc::clone(&drops))), &mut roots)
+            .unwrap();
+    }
+    isolate
+        .collect_with(CollectionKind::Full, &mut roots)
+        .unwrap();
+    assert_eq!(
+        (drops.load(Ordering::Relaxed), isolate.host_values()),
+        (10, 1)
+    );
+    assert!(isolate.host_value(object(roots[0])).unwrap().is_some());
+    drop(isolate);
+    assert_eq!(drops.load(Ordering::Relaxed), 11);
+}
+
+#[test]
+fn corruption_is_an_error_that_stays() {
+    for header in [0_u32, 0xff00_0000] {
+        let mut isolate = isolate(MemoryKind::Guarded, 1 << 20, Zeal::OFF);
+        let mut roots = [build_list(&mut isolate, 10)];
+        isolate.store_u32(object(roots[0]), 0, header);
+        let error = isolate
+            .collect_with(CollectionKind::Full, &mut roots)
+            .unwrap_err();
+        assert!(
+            matches!(error, HeapError::Corrupt(Corruption::Header { .. })),
+            "{error}"
+        );
+        assert_eq!(
+            isolate.alloc_struct(TypeId::EXTERN, &mut []),
+            Err(error.clone())
+        );
+        assert_eq!(isolate.collect(CollectionKind::Full), Err(error));
+    }
+}
+
+#[test]
+fn an_array_that_claims_more_than_there_is_is_corrupt() {
+    for length in [u32::MAX, 1 << 30, 1 << 20, 100_000] {
+        let mut isolate = isolate(MemoryKind::Guarded, 1 << 20, Zeal::OFF);
+        let bytes = ArrayType::new(FieldType::mutable(StorageType::I8));
+        let bytes = isolate.types().register_array(bytes).unwrap();
+        isolate.sync_types();
+        let array = isolate.alloc_array(bytes, 100, &mut []).unwrap();
+        isolate.store_u32(array, 8, length);
+        let error = isolate
+            .collect_with(CollectionKind::Full, &mut [array.to_ref()])
+            .unwrap_err();
+        assert!(
+            matches!(error, HeapError::Corrupt(Corruption::Size { .. })),
+            "{error}"
+        );
+    }
+}

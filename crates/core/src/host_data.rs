@@ -1,0 +1,108 @@
+//! Host values that objects of the heap stand for.
+//!
+//! Host pointers never enter the heap. An `externref` object holds an id; the entry behind the id
+//! records the one object that owns it, so an id copied into another object is refused. The weak
+//! phase of a collection updates owners and takes out the values of dead ones, which are dropped
+//! after the collection.
+
+use crate::ObjectRef;
+use std::any::Any;
+
+/// A value the heap knows nothing about.
+pub type HostValue = Box<dyn Any + Send + Sync>;
+
+#[derive(Debug)]
+enum Entry {
+    Used { owner: ObjectRef, value: HostValue },
+    Free { next: Option<u32> },
+}
+
+/// The host values of one isolate by id. Ids are reused.
+#[derive(Debug, Default)]
+pub struct HostData {
+    entries: Vec<Entry>,
+    free: Option<u32>,
+    len: usize,
+}
+
+impl HostData {
+    /// The most entries there can be.
+    pub const MAX: u32 = u32::MAX - 1;
+
+    /// Whether one more entry fits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.free.is_some() || self.entries.len() < Self::MAX as usize
+    }
+
+    /// Adds a value owned by `owner`. To be called only while [`Self::has_room`].
+    pub(crate) fn insert(&mut self, owner: ObjectRef, value: HostValue) -> u32 {
+        self.len += 1;
+        let entry = Entry::Used { owner, value };
+        if let Some(id) = self.free
+            && let Some(slot) = self.entries.get_mut(id as usize)
+        {
+            if let Entry::Free { next } = slot {
+                self.free = *next;
+            }
+            *slot = entry;
+            return id;
+        }
+        self.entries.push(entry);
+        u32::try_from(self.entries.len() - 1).expect("the caller checked for room")
+    }
+
+    /// The value with this id, if `owner` owns it.
+    #[must_use]
+    pub fn value(&self, id: u32, owner: ObjectRef) -> Option<&HostValue> {
+        match self.entries.get(id as usize)? {
+            Entry::Used { owner: of, value } if *of == owner => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value with this id, if `owner` owns it.
+    pub fn value_mut(&mut self, id: u32, owner: ObjectRef) -> Option<&mut HostValue> {
+        match self.entries.get_mut(id as usize)? {
+            Entry::Used { owner: of, value } if *of == owner => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The weak phase: moves owners along and takes out the values of those that died.
+    ///
+    /// Linear in the number of entries. Nothing is dropped here.
+    pub(crate) fn process(
+        &mut self,
+        survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>,
+        dead: &mut Vec<HostValue>,
+    ) {
+        for (id, entry) in (0..).zip(self.entries.iter_mut()) {
+            let Entry::Used { owner, .. } = entry else {
+                continue;
+            };
+            if let Some(now) = survivor(*owner) {
+                *owner = now;
+                continue;
+            }
+            self.len -= 1;
+            if let Entry::Used { value, .. } =
+                std::mem::replace(entry, Entry::Free { next: self.free })
+            {
+                dead.push(value);
+            }
+            self.free = Some(id);
+        }
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}

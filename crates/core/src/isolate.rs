@@ -1,0 +1,302 @@
+//! The isolate: one heap and everything a collection of it needs.
+//!
+//! It is what a slow path called from compiled code receives, and what the embedder's `Store`
+//! wraps. It owns the memory, the mutator state, the heap, host values, handles, functions, the
+//! open activations and the root sources, and it drives allocate -> collect -> grow -> retry.
+
+mod driver;
+mod objects;
+mod verify;
+
+pub use objects::ExternError;
+
+use crate::activation::Activations;
+use crate::collector::{Collector, GcHeap, HeapContext};
+use crate::functions::{FunctionEntry, FunctionId, FunctionTable};
+use crate::handles::Handles;
+use crate::host_data::HostData;
+use crate::registry::TypeRegistry;
+use crate::roots::{ActivationList, RootSource};
+use crate::shape::TypeTables;
+use crate::stats::Statistics;
+use crate::{
+    AllocSpec, CodeAbi, GrowthPolicy, HeapError, HeapLimits, HeapMemory, Memory, MemoryKind,
+    MutatorAbi, MutatorState, StateBlock, Zeal,
+};
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// Everything an isolate is made from.
+#[derive(Clone, Debug)]
+pub struct IsolateConfig {
+    /// The algorithm.
+    pub collector: Arc<dyn Collector>,
+    /// The types objects may have, shared by a family of isolates.
+    pub types: Arc<TypeRegistry>,
+    /// Where the heap lives.
+    pub memory: MemoryKind,
+    /// How large it may be.
+    pub limits: HeapLimits,
+    /// How much it allocates between collections.
+    pub growth: GrowthPolicy,
+    /// How hard it is tested.
+    pub zeal: Zeal,
+}
+
+impl IsolateConfig {
+    /// The default sizes and memory, no zeal, and a type registry of its own.
+    #[must_use]
+    pub fn new(collector: Arc<dyn Collector>) -> Self {
+        Self {
+            collector,
+            types: Arc::new(TypeRegistry::new()),
+            memory: MemoryKind::default(),
+            limits: HeapLimits::default(),
+            growth: GrowthPolicy::default(),
+            zeal: Zeal::OFF,
+        }
+    }
+
+    /// What code for such an isolate is compiled against.
+    #[must_use]
+    pub fn code_abi(&self) -> CodeAbi {
+        CodeAbi {
+            mutator: self.collector.abi(),
+            addressing: self.memory.addressing(),
+        }
+    }
+}
+
+/// One heap, its roots and its accounts.
+pub struct Isolate {
+    // Dropped in this order: host values last, after everything that could refer to them.
+    heap: Box<dyn GcHeap>,
+    memory: HeapMemory,
+    state: StateBlock,
+    config: IsolateConfig,
+    abi: MutatorAbi,
+    tables: Arc<TypeTables>,
+    functions: FunctionTable,
+    activations: Activations,
+    handles: Handles,
+    sources: Vec<Box<dyn RootSource>>,
+    stats: Statistics,
+    /// Bytes reclaimed by all collections so far.
+    reclaimed_bytes: u64,
+    allocations_until_zeal: u32,
+    poisoned: Option<HeapError>,
+    host_data: HostData,
+}
+
+impl fmt::Debug for Isolate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Isolate")
+            .field("collector", &self.config.collector.name())
+            .field("memory", &self.config.memory)
+            .field("poisoned", &self.poisoned)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lends the heap its context: disjoint fields of the isolate.
+macro_rules! heap_context {
+    ($isolate:ident) => {
+        $crate::HeapContext {
+            memory: &mut $isolate.memory,
+            state: &mut $isolate.state,
+            types: &$isolate.tables,
+            stats: &mut $isolate.stats,
+            zeal: $isolate.config.zeal,
+        }
+    };
+}
+pub(crate) use heap_context;
+
+impl Isolate {
+    /// Makes an empty heap.
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where the system has no room for the memory, and what
+    /// [`Collector::new_heap`] says of the limits.
+    pub fn new(config: IsolateConfig) -> Result<Self, HeapError> {
+        let (mut memory, mut state) = HeapMemory::new(config.memory)?;
+        let tables = config.types.tables();
+        let mut stats = Statistics::default();
+        let heap = config.collector.new_heap(
+            &mut HeapContext {
+                memory: &mut memory,
+                state: &mut state,
+                types: &tables,
+                stats: &mut stats,
+                zeal: config.zeal,
+            },
+            config.limits,
+        )?;
+        let mut isolate = Self {
+            heap,
+            memory,
+            state,
+            tables,
+            functions: FunctionTable::new(),
+            activations: Activations::default(),
+            handles: Handles::default(),
+            sources: Vec::new(),
+            stats,
+            reclaimed_bytes: 0,
+            allocations_until_zeal: config.zeal.collect_every,
+            poisoned: None,
+            host_data: HostData::default(),
+            abi: config.collector.abi(),
+            config,
+        };
+        isolate.heap.set_budget(
+            &mut heap_context!(isolate),
+            isolate.config.limits.initial_bytes,
+        );
+        isolate.functions.publish(&mut isolate.state);
+        isolate.sync_types();
+        Ok(isolate)
+    }
+
+    /// What this isolate was made from.
+    #[must_use]
+    pub const fn config(&self) -> &IsolateConfig {
+        &self.config
+    }
+
+    /// What code must have been compiled against to run here.
+    #[must_use]
+    pub fn code_abi(&self) -> CodeAbi {
+        self.config.code_abi()
+    }
+
+    /// The type registry of this isolate's family.
+    #[must_use]
+    pub const fn types(&self) -> &Arc<TypeRegistry> {
+        &self.config.types
+    }
+
+    /// The shapes of every type this isolate knows.
+    #[must_use]
+    pub const fn tables(&self) -> &Arc<TypeTables> {
+        &self.tables
+    }
+
+    /// Learns the types registered since the last call. Cheap when there are none.
+    ///
+    /// To be called before code or the host allocates objects of a type registered after this
+    /// isolate was made. While compiled code runs, it may be called from a slow path: the tables
+    /// move, and their addresses are reloaded after each call.
+    pub fn sync_types(&mut self) {
+        self.tables = self.config.types.tables();
+        self.publish();
+    }
+
+    /// The state pointer compiled code holds. Fixed for the life of the isolate.
+    #[must_use]
+    pub fn state_pointer(&self) -> *mut u8 {
+        self.state.pointer()
+    }
+
+    /// The words shared with compiled code.
+    #[must_use]
+    pub fn state(&self) -> &MutatorState {
+        &self.state
+    }
+
+    /// The words shared with compiled code.
+    pub fn state_mut(&mut self) -> &mut MutatorState {
+        &mut self.state
+    }
+
+    /// Opens an activation: to be called right before compiled code is entered.
+    pub fn enter_activation(&mut self) {
+        self.activations.enter(&mut self.state.activation);
+    }
+
+    /// Closes the innermost activation: to be called right after compiled code returned.
+    ///
+    /// # Panics
+    /// If none is open.
+    pub fn leave_activation(&mut self) {
+        self.activations.leave(&mut self.state.activation);
+    }
+
+    /// The open activations, innermost first.
+    #[must_use]
+    pub fn activations(&self) -> ActivationList<'_> {
+        ActivationList {
+            current: self.state.activation,
+            outer: &self.activations,
+        }
+    }
+
+    /// Adds a source of roots, which stays until the isolate is dropped.
+    pub fn add_root_source(&mut self, source: Box<dyn RootSource>) {
+        self.sources.push(source);
+    }
+
+    /// The host's handles.
+    #[must_use]
+    pub const fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
+    /// The host's handles.
+    pub const fn handles_mut(&mut self) -> &mut Handles {
+        &mut self.handles
+    }
+
+    /// Adds a function and returns its id. Functions live as long as the isolate.
+    ///
+    /// # Panics
+    /// If the entry's type is not a registered function type's id, and after 2^31 functions.
+    pub fn add_function(&mut self, entry: FunctionEntry) -> FunctionId {
+        assert!(entry.type_id != 0, "a function has a type");
+        let id = self.functions.push(entry);
+        self.functions.publish(&mut self.state);
+        id
+    }
+
+    /// Keeps `owner` (code, contexts of functions) alive until the isolate is dropped.
+    pub fn keep_alive(&mut self, owner: Arc<dyn Any + Send + Sync>) {
+        self.functions.keep_alive(owner);
+    }
+
+    /// The function with this id, or `None` for null and ids never handed out.
+    #[must_use]
+    pub fn function(&self, id: FunctionId) -> Option<&FunctionEntry> {
+        self.functions.entry(id)
+    }
+
+    /// What the heap did so far.
+    #[must_use]
+    pub fn stats(&mut self) -> Statistics {
+        let usage = self.heap.usage(&heap_context!(self));
+        let mut stats = self.stats.clone();
+        stats.allocated_bytes = self.reclaimed_bytes + usage.occupied_bytes;
+        stats.committed_bytes = usage.committed_bytes;
+        stats.peak_committed_bytes = stats.peak_committed_bytes.max(usage.committed_bytes);
+        stats.reserved_bytes = self.memory.len();
+        stats
+    }
+
+    /// The error that poisoned the heap, if any did.
+    #[must_use]
+    pub const fn poisoned(&self) -> Option<&HeapError> {
+        self.poisoned.as_ref()
+    }
+
+    /// Tells compiled code where things are now, and holds the limit down under zeal.
+    fn publish(&mut self) {
+        self.state.heap_base = self.memory.base_address();
+        self.state.heap_len = self.memory.len();
+        self.state.displays = self.tables.displays_address();
+        self.state.kinds = self.tables.kinds_address();
+        self.state.type_mask = self.tables.mask();
+        if self.config.zeal.is_on() && matches!(self.abi.alloc, AllocSpec::Bump { .. }) {
+            self.state.limit = self.state.cursor;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Allocate -> collect -> grow -> retry, and the order of a collection.
+
+use super::{Isolate, heap_context};
+use crate::collector::{AllocError, CollectionClient, CollectionKind};
+use crate::handles::Handles;
+use crate::host_data::{HostData, HostValue};
+use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
+use crate::{GcRef, HEAP_END, HeapError, ObjectRef};
+use std::time::Instant;
+
+impl Isolate {
+    /// Collects, with nothing in flight.
+    ///
+    /// # Errors
+    /// What poisons the heap: [`HeapError::Corrupt`], [`HeapError::CorruptStack`], or
+    /// [`HeapError::VerifyFailed`] under zeal.
+    pub fn collect(&mut self, kind: CollectionKind) -> Result<(), HeapError> {
+        self.collect_with(kind, &mut [])
+    }
+
+    /// Collects, keeping `in_flight` alive and up to date.
+    ///
+    /// # Errors
+    /// As [`Self::collect`].
+    pub fn collect_with(
+        &mut self,
+        kind: CollectionKind,
+        in_flight: &mut [GcRef],
+    ) -> Result<(), HeapError> {
+        self.check()?;
+        let start = Instant::now();
+        let mut dead = Vec::new();
+        let result = self.run_collection(kind, in_flight, &mut dead);
+        let pause = start.elapsed();
+        match kind {
+            CollectionKind::Automatic => self.stats.automatic_collections += 1,
+            CollectionKind::Full => self.stats.full_collections += 1,
+        }
+        self.stats.gc_time += pause;
+        self.stats.pauses.record(pause);
+        self.stats.host_values_dropped += dead.len() as u64;
+        self.publish();
+        let result = result.and_then(|()| {
+            if self.config.zeal.verify {
+                self.verify()
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = &result {
+            self.poisoned = Some(error.clone());
+        }
+        drop(dead);
+        result
+    }
+
+    fn run_collection(
+        &mut self,
+        kind: CollectionKind,
+        in_flight: &mut [GcRef],
+        dead: &mut Vec<HostValue>,
+    ) -> Result<(), HeapError> {
+        let before = self.heap.usage(&heap_context!(self));
+        self.stats.peak_committed_bytes =
+            self.stats.peak_committed_bytes.max(before.committed_bytes);
+        let mut client = Client {
+            activations: ActivationList {
+                current: self.state.activation,
+                outer: &self.activations,
+            },
+            sources: &mut self.sources,
+            handles: &mut self.handles,
+            host_data: &mut self.host_data,
+            in_flight,
+            dead,
+            counts: [0; RootKind::ALL.len()],
+            frames: 0,
+        };
+        let result = self
+            .heap
+            .collect(&mut heap_context!(self), kind, &mut client);
+        self.stats.frames += client.frames;
+        for (total, count) in self.stats.roots.iter_mut().zip(client.counts) {
+            *total += count;
+        }
+        result?;
+        let after = self.heap.usage(&heap_context!(self));
+        self.reclaimed_bytes += before.occupied_bytes.saturating_sub(after.occupied_bytes);
+        self.stats.live_bytes = after.occupied_bytes;
+        let budget = self.config.growth.budget_bytes(after.occupied_bytes);
+        self.heap.set_budget(&mut heap_context!(self), budget);
+        Ok(())
+    }
+
+    /// Allocates `bytes` with `header`, collecting and growing as needed; `in_flight` references
+    /// are roots meanwhile. The body is not initialised.
+    pub(super) fn allocate(
+        &mut self,
+        bytes: u64,
+        header: u64,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        self.check()?;
+        self.stats.slow_allocations += 1;
+        if self.config.zeal.is_on() {
+            self.allocations_until_zeal -= 1;
+            if self.allocations_until_zeal == 0 {
+                self.allocations_until_zeal = self.config.zeal.collect_every;
+                self.collect_with(CollectionKind::Automatic, in_flight)?;
+            }
+        }
+        let full = HeapError::HeapFull {
+            needed_bytes: bytes,
+            limit_bytes: self.config.limits.max_bytes,
+        };
+        let Ok(size) = u32::try_from(bytes) else {
+            return Err(full);
+        };
+        if size > HEAP_END {
+            return Err(full);
+        }
+        let object = self.allocate_or_make_room(size, header, in_flight);
+        self.publish();
+        object?.ok_or(full)
+    }
+
+    fn allocate_or_make_room(
+        &mut self,
+        bytes: u32,
+        header: u64,
+        in_flight: &mut [GcRef],
+    ) -> Result<Option<ObjectRef>, HeapError> {
+        if let Some(object) = self.try_allocate(bytes, header)? {
+            return Ok(Some(object));
+        }
+        let collects = self.config.collector.properties().collects;
+        if collects {
+            self.collect_with(CollectionKind::Automatic, in_flight)?;
+            if let Some(object) = self.try_allocate(bytes, header)? {
+                return Ok(Some(object));
+            }
+        }
+        if let Some(object) = self.grow_and_allocate(bytes, header)? {
+            return Ok(Some(object));
+        }
+        if !collects {
+            return Ok(None);
+        }
+        self.collect_with(CollectionKind::Full, in_flight)?;
+        self.grow_and_allocate(bytes, header)
+    }
+
+    fn grow_and_allocate(
+        &mut self,
+        bytes: u32,
+        header: u64,
+    ) -> Result<Option<ObjectRef>, HeapError> {
+        let occupied = self.heap.usage(&heap_context!(self)).occupied_bytes;
+        let budget = self
+            .config
+            .growth
+            .budget_bytes(occupied)
+            .saturating_add(bytes.into());
+        self.heap.set_budget(&mut heap_context!(self), budget);
+        self.try_allocate(bytes, header)
+    }
+
+    fn try_allocate(&mut self, bytes: u32, header: u64) -> Result<Option<ObjectRef>, HeapError> {
+        match self.heap.allocate(&mut heap_context!(self), bytes, header) {
+            Ok(object) => Ok(Some(object)),
+            Err(AllocError::Exhausted) => Ok(None),
+            Err(AllocError::Corrupt(corruption)) => {
+                let error = HeapError::Corrupt(corruption);
+                self.poisoned = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// The error that poisoned the heap, if any did.
+    pub(super) fn check(&self) -> Result<(), HeapError> {
+        self.poisoned.clone().map_or(Ok(()), Err)
+    }
+
+    /// Poisons the heap: every later call returns `error`.
+    pub fn poison(&mut self, error: HeapError) {
+        self.poisoned.get_or_insert(error);
+    }
+}
+
+/// The isolate's side of a collection.
+struct Client<'a> {
+    activations: ActivationList<'a>,
+    sources: &'a mut [Box<dyn RootSource>],
+    handles: &'a mut Handles,
+    host_data: &'a mut HostData,
+    in_flight: &'a mut [GcRef],
+    dead: &'a mut Vec<HostValue>,
+    counts: [u64; RootKind::ALL.len()],
+    frames: u64,
+}
+
+impl CollectionClient for Client<'_> {
+    fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
+        let mut counting = Counting {
+            visitor,
+            counts: &mut self.counts,
+        };
+        for reference in &mut *self.in_flight {
+            counting.visit(RootKind::InFlight, reference);
+        }
+        self.handles.visit(&mut counting);
+        for source in &mut *self.sources {
+            self.frames += source.visit_roots(self.activations, &mut counting)?;
+        }
+        Ok(())
+    }
+
+    fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>) {
+        self.host_data.process(survivor, self.dead);
+    }
+}
+
+/// Counts roots by kind on their way to the collector.
+struct Counting<'a> {
+    visitor: &'a mut dyn RootVisitor,
+    counts: &'a mut [u64; RootKind::ALL.len()],
+}
+
+impl RootVisitor for Counting<'_> {
+    fn visit(&mut self, kind: RootKind, slot: &mut GcRef) {
+        if let Some(count) = self.counts.get_mut(kind as usize) {
+            *count += 1;
+        }
+        self.visitor.visit(kind, slot);
+    }
+}

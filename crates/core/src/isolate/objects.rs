@@ -1,0 +1,315 @@
+//! Objects as the host sees them: allocation, access, barriers.
+//!
+//! Every operation is safe for any reference and any offset: what a forged one reads is some
+//! value, and never memory outside the heap. Types and mutability are the business of the layer
+//! above; these are the operations compiled code performs, done by the host from the same data.
+
+use super::{Isolate, heap_context};
+use crate::collector::GcHeap;
+use crate::header::{ARRAY_LENGTH_OFFSET, HEADER_BYTES, load_ref};
+use crate::host_data::{HostData, HostValue};
+use crate::shape::{Shape, ShapeKind};
+use crate::{Corruption, GcRef, Header, HeapError, Memory, ObjectRef, TypeId, WriteBarrier};
+
+/// A host value that could not be put into the heap, handed back with the reason.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ExternError {
+    /// Why.
+    #[source]
+    pub error: HeapError,
+    /// The value.
+    pub value: HostValue,
+}
+
+macro_rules! accessors {
+    ($($load:ident $store:ident $int:ty),*) => {$(
+        /// Reads the integer at `offset` bytes into `object`.
+        #[must_use]
+        #[inline]
+        pub fn $load(&self, object: ObjectRef, offset: u32) -> $int {
+            self.memory.$load(object.offset().wrapping_add(offset))
+        }
+        /// Writes the integer at `offset` bytes into `object`. Not for references.
+        #[inline]
+        pub fn $store(&mut self, object: ObjectRef, offset: u32, value: $int) {
+            self.memory.$store(object.offset().wrapping_add(offset), value);
+        }
+    )*};
+}
+
+impl Isolate {
+    /// Allocates a struct with every field zero (null).
+    ///
+    /// A safepoint: references not rooted, nor in `in_flight`, are stale afterwards.
+    ///
+    /// # Errors
+    /// [`HeapError::HeapFull`], or what poisoned the heap.
+    ///
+    /// # Panics
+    /// If `type_id` is not a struct type this isolate knows (see [`Self::sync_types`]).
+    pub fn alloc_struct(
+        &mut self,
+        type_id: TypeId,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        let object = self.alloc_struct_uninit(type_id, in_flight)?;
+        let bytes = self.tables.shape(type_id).size_bytes;
+        self.memory
+            .fill(object.offset() + HEADER_BYTES, bytes - HEADER_BYTES, 0);
+        Ok(object)
+    }
+
+    /// Allocates a struct whose fields the caller writes before the next safepoint.
+    ///
+    /// # Errors
+    /// As [`Self::alloc_struct`].
+    ///
+    /// # Panics
+    /// As [`Self::alloc_struct`].
+    pub fn alloc_struct_uninit(
+        &mut self,
+        type_id: TypeId,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        let shape = *self.known_shape(type_id, ShapeKind::Struct);
+        self.allocate(shape.size_bytes.into(), self.header_for(type_id), in_flight)
+    }
+
+    /// Allocates an array with every element zero (null). A safepoint.
+    ///
+    /// # Errors
+    /// [`HeapError::HeapFull`], or what poisoned the heap.
+    ///
+    /// # Panics
+    /// If `type_id` is not an array type this isolate knows.
+    pub fn alloc_array(
+        &mut self,
+        type_id: TypeId,
+        length: u32,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        let object = self.alloc_array_uninit(type_id, length, in_flight)?;
+        let shape = self.tables.shape(type_id);
+        let bytes =
+            u32::try_from(shape.array_bytes(length)).expect("an allocated array fits the heap");
+        let body = ARRAY_LENGTH_OFFSET + 4;
+        self.memory.fill(object.offset() + body, bytes - body, 0);
+        Ok(object)
+    }
+
+    /// Allocates an array, its length set, whose elements the caller writes before the next
+    /// safepoint.
+    ///
+    /// # Errors
+    /// As [`Self::alloc_array`].
+    ///
+    /// # Panics
+    /// As [`Self::alloc_array`].
+    pub fn alloc_array_uninit(
+        &mut self,
+        type_id: TypeId,
+        length: u32,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        let bytes = self
+            .known_shape(type_id, ShapeKind::Array)
+            .array_bytes(length);
+        let object = self.allocate(bytes, self.header_for(type_id), in_flight)?;
+        self.memory
+            .store_u32(object.offset() + ARRAY_LENGTH_OFFSET, length);
+        Ok(object)
+    }
+
+    /// Allocates an object that stands for a host value. A safepoint.
+    ///
+    /// # Errors
+    /// [`ExternError`] with the value handed back.
+    pub fn alloc_extern(
+        &mut self,
+        value: HostValue,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, ExternError> {
+        if !self.host_data.has_room() {
+            return Err(ExternError {
+                error: HeapError::HostDataExhausted {
+                    limit: HostData::MAX,
+                },
+                value,
+            });
+        }
+        match self.alloc_struct(TypeId::EXTERN, in_flight) {
+            Ok(object) => {
+                let id = self.host_data.insert(object, value);
+                self.store_u32(object, HEADER_BYTES, id);
+                Ok(object)
+            }
+            Err(error) => Err(ExternError { error, value }),
+        }
+    }
+
+    /// The host value an `externref` object stands for, or `None` for any other object.
+    ///
+    /// # Errors
+    /// [`Corruption::HostData`] where the object's id is not its own.
+    pub fn host_value(&self, object: ObjectRef) -> Result<Option<&HostValue>, HeapError> {
+        if self.type_of(object) != TypeId::EXTERN {
+            return Ok(None);
+        }
+        let id = self.load_u32(object, HEADER_BYTES);
+        let forged = Corruption::HostData {
+            offset: object.offset(),
+            id,
+        };
+        self.host_data
+            .value(id, object)
+            .map(Some)
+            .ok_or(HeapError::Corrupt(forged))
+    }
+
+    /// The host value an `externref` object stands for, or `None` for any other object.
+    ///
+    /// # Errors
+    /// As [`Self::host_value`].
+    pub fn host_value_mut(
+        &mut self,
+        object: ObjectRef,
+    ) -> Result<Option<&mut HostValue>, HeapError> {
+        if self.type_of(object) != TypeId::EXTERN {
+            return Ok(None);
+        }
+        let id = self.load_u32(object, HEADER_BYTES);
+        let forged = Corruption::HostData {
+            offset: object.offset(),
+            id,
+        };
+        self.host_data
+            .value_mut(id, object)
+            .map(Some)
+            .ok_or(HeapError::Corrupt(forged))
+    }
+
+    /// How many host values the heap keeps alive.
+    #[must_use]
+    pub const fn host_values(&self) -> usize {
+        self.host_data.len()
+    }
+
+    /// The type id in an object's header. Untrusted, but in range for every table.
+    #[must_use]
+    #[inline]
+    pub fn type_of(&self, object: ObjectRef) -> TypeId {
+        Header::read(&self.memory, object).type_id()
+    }
+
+    /// An array's length in elements, as the object says.
+    #[must_use]
+    #[inline]
+    pub fn array_len(&self, array: ObjectRef) -> u32 {
+        self.load_u32(array, ARRAY_LENGTH_OFFSET)
+    }
+
+    accessors!(
+        load_u8 store_u8 u8, load_u16 store_u16 u16, load_u32 store_u32 u32, load_u64 store_u64 u64,
+        load_u128 store_u128 u128
+    );
+
+    /// Reads the reference at `offset` bytes into `object`.
+    #[must_use]
+    #[inline]
+    pub fn load_ref(&self, object: ObjectRef, offset: u32) -> GcRef {
+        load_ref(&self.memory, object.offset().wrapping_add(offset))
+    }
+
+    /// Writes a reference into an object just allocated: no barrier.
+    #[inline]
+    pub fn init_ref(&mut self, object: ObjectRef, offset: u32, value: GcRef) {
+        self.memory
+            .store_u32(object.offset().wrapping_add(offset), value.bits());
+    }
+
+    /// Writes a reference at `offset` bytes into `object`, with the barrier the collector asks for.
+    #[inline]
+    pub fn write_ref(&mut self, object: ObjectRef, offset: u32, value: GcRef) {
+        self.write_barrier(Some(object), object.offset().wrapping_add(offset), value);
+        self.init_ref(object, offset, value);
+    }
+
+    /// The barrier owed before `value` is stored in the slot at `slot`: of `owner`, or, where
+    /// that is `None`, of a global or a table. Never a safepoint.
+    #[inline]
+    pub fn write_barrier(&mut self, owner: Option<ObjectRef>, slot: u32, value: GcRef) {
+        match self.abi.write_barrier {
+            WriteBarrier::None => {}
+            WriteBarrier::Call => {
+                self.heap
+                    .write_barrier(&mut heap_context!(self), owner, slot, value)
+            }
+        }
+    }
+
+    /// The barrier owed before `count` references of `owner` from `first_slot` on are
+    /// overwritten. Never a safepoint.
+    pub fn range_barrier(&mut self, owner: ObjectRef, first_slot: u32, count: u32) {
+        match self.abi.write_barrier {
+            WriteBarrier::None => {}
+            WriteBarrier::Call => {
+                GcHeap::range_barrier(
+                    &mut *self.heap,
+                    &mut heap_context!(self),
+                    owner,
+                    first_slot,
+                    count,
+                );
+            }
+        }
+    }
+
+    /// Copies `bytes` bytes between or inside objects, as `memmove` does. Barriers are the caller's.
+    pub fn copy_bytes(
+        &mut self,
+        from: ObjectRef,
+        from_offset: u32,
+        to: ObjectRef,
+        to_offset: u32,
+        bytes: u32,
+    ) {
+        self.memory.copy(
+            from.offset().wrapping_add(from_offset),
+            to.offset().wrapping_add(to_offset),
+            bytes,
+        );
+    }
+
+    /// Copies host bytes into an object. Not for references.
+    pub fn write_bytes(&mut self, object: ObjectRef, offset: u32, bytes: &[u8]) {
+        self.memory
+            .write_bytes(object.offset().wrapping_add(offset), bytes);
+    }
+
+    /// Copies bytes of an object to the host.
+    pub fn read_bytes(&self, object: ObjectRef, offset: u32, bytes: &mut [u8]) {
+        self.memory
+            .read_bytes(object.offset().wrapping_add(offset), bytes);
+    }
+
+    /// Fills `bytes` bytes of an object. Not for references other than null.
+    pub fn fill_bytes(&mut self, object: ObjectRef, offset: u32, bytes: u32, byte: u8) {
+        self.memory
+            .fill(object.offset().wrapping_add(offset), bytes, byte);
+    }
+
+    fn header_for(&self, type_id: TypeId) -> u64 {
+        self.abi.header_template | u64::from(type_id.bits())
+    }
+
+    fn known_shape(&self, type_id: TypeId, kind: ShapeKind) -> &Shape {
+        let shape = self.tables.shape(type_id);
+        assert!(
+            type_id.bits() < self.tables.len() && shape.kind == kind,
+            "type {} is no {kind:?} type this isolate knows; call sync_types after registering one",
+            type_id.bits()
+        );
+        shape
+    }
+}

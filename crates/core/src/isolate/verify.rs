@@ -1,0 +1,141 @@
+//! The verifier: is the heap what it should be?
+//!
+//! Independent of how any collector found its way: it lists the objects the heap says it has,
+//! then checks that every reference in them and in every root is null, an `i31` or the start of
+//! one of them, of a type its slot may hold. Linear in the heap; under zeal it runs after each
+//! collection.
+
+use super::{Isolate, heap_context};
+use crate::collector::{GcHeap, Violation};
+use crate::header::load_ref;
+use crate::roots::{ActivationList, RootKind, RootVisitor};
+use crate::trace::{object_bytes, slots};
+use crate::{GcRef, Header, HeapError, ObjectRef, with_memory};
+use hashbrown::HashSet;
+
+/// Collects faults: how many, and what the first was.
+#[derive(Default)]
+struct Faults {
+    count: u64,
+    first: Option<String>,
+}
+
+impl Faults {
+    fn add(&mut self, fault: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.is_none() {
+            self.first = Some(fault());
+        }
+    }
+
+    fn result(self) -> Result<(), HeapError> {
+        match self.first {
+            Some(first) => Err(HeapError::VerifyFailed {
+                faults: self.count,
+                first,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks the roots against the set of objects.
+struct RootChecker<'a> {
+    objects: &'a HashSet<ObjectRef>,
+    faults: &'a mut Faults,
+}
+
+impl RootVisitor for RootChecker<'_> {
+    fn visit(&mut self, kind: RootKind, slot: &mut GcRef) {
+        let reference = *slot;
+        if !is_valid(reference, self.objects) {
+            self.faults
+                .add(|| format!("a root of kind {kind:?} holds {reference:?}, which is no object"));
+        }
+    }
+}
+
+fn is_valid(reference: GcRef, objects: &HashSet<ObjectRef>) -> bool {
+    reference.is_null()
+        || reference.is_i31()
+        || reference
+            .as_object()
+            .is_some_and(|o| o.to_ref() == reference && objects.contains(&o))
+}
+
+impl Isolate {
+    /// Checks the whole heap and every root.
+    ///
+    /// Linear in the heap, with a hash set of its objects: a testing aid.
+    ///
+    /// # Errors
+    /// [`HeapError::VerifyFailed`] with the first fault found, [`HeapError::Corrupt`] where the
+    /// heap cannot be parsed, [`HeapError::CorruptStack`] where frames cannot be followed.
+    pub fn verify(&mut self) -> Result<(), HeapError> {
+        let mut faults = Faults::default();
+        let mut objects = HashSet::new();
+        let mut occupied = 0;
+        let context = heap_context!(self);
+        self.heap.visit_objects(&context, &mut |object, bytes| {
+            objects.insert(object);
+            occupied += bytes;
+        })?;
+        let accounted = self.heap.usage(&context).occupied_bytes;
+        if accounted != occupied {
+            faults.add(|| {
+                format!("{accounted} bytes are accounted for, the objects take {occupied}")
+            });
+        }
+        GcHeap::verify(&*self.heap, &context, &mut |Violation(text)| {
+            faults.add(|| text)
+        });
+        self.check_slots(&objects, &mut faults);
+        self.check_roots(&objects, &mut faults)?;
+        faults.result()
+    }
+
+    fn check_slots(&mut self, objects: &HashSet<ObjectRef>, faults: &mut Faults) {
+        let tables = &self.tables;
+        let registry = &self.config.types;
+        with_memory!(&mut self.memory, memory => {
+            for object in objects {
+                let header = Header::read(memory, *object);
+                let shape = tables.shape(header.type_id());
+                let Ok(bytes) = object_bytes(memory, shape, *object) else {
+                    faults.add(|| format!("{object:?} has a header of no type: {:#x}", header.bits()));
+                    continue;
+                };
+                slots(memory, tables, header, shape, *object, bytes).for_each(|slot| {
+                    let reference = load_ref(memory, slot);
+                    if !is_valid(reference, objects) {
+                        faults.add(|| format!("the slot {slot:#x} of {object:?} holds {reference:?}, which is no object"));
+                    } else if !registry.slot_accepts(
+                        header.type_id(),
+                        slot - object.offset(),
+                        reference,
+                        reference.as_object().map(|o| Header::read(memory, o).type_id()),
+                    ) {
+                        faults.add(|| format!("the slot {slot:#x} of {object:?} holds {reference:?}, of a type it may not hold"));
+                    }
+                });
+            }
+        });
+    }
+
+    fn check_roots(
+        &mut self,
+        objects: &HashSet<ObjectRef>,
+        faults: &mut Faults,
+    ) -> Result<(), HeapError> {
+        let mut checker = RootChecker { objects, faults };
+        self.handles.visit(&mut checker);
+        let activations = ActivationList {
+            current: self.state.activation,
+            outer: &self.activations,
+        };
+        for source in &mut self.sources {
+            source.visit_roots(activations, &mut checker)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Large objects: runs of pages that never move.
+//!
+//! Sizes and marks live outside the sandbox; what an object's header says of its size is compared
+//! with them. Freed runs go back to the system at once.
+
+use crate::{GcRef, HeapError, Memory, ObjectRef, PAGE_BYTES, PageSpace};
+use hashbrown::HashMap;
+
+#[derive(Clone, Copy, Debug)]
+struct Large {
+    pages: u32,
+    bytes: u32,
+    marked: bool,
+}
+
+/// The large objects of one heap.
+#[derive(Debug, Default)]
+pub struct LargeObjects {
+    objects: HashMap<ObjectRef, Large>,
+    occupied_bytes: u64,
+    pages: u64,
+}
+
+impl LargeObjects {
+    /// Pages an object of `bytes` takes.
+    #[must_use]
+    pub const fn pages_for(bytes: u32) -> u32 {
+        bytes.div_ceil(PAGE_BYTES)
+    }
+
+    /// Allocates `bytes`, leaving `keep_pages` above the frontier untouched, and writes the header.
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where memory cannot grow; `Ok(None)` where no run is free.
+    pub fn allocate(
+        &mut self,
+        memory: &mut impl Memory,
+        space: &mut PageSpace,
+        bytes: u32,
+        header: u64,
+        keep_pages: u32,
+    ) -> Result<Option<ObjectRef>, HeapError> {
+        let pages = Self::pages_for(bytes);
+        let Some(start) = space.take(pages, keep_pages) else {
+            return Ok(None);
+        };
+        let offset = start * PAGE_BYTES;
+        let Some(object) = ObjectRef::from_offset(offset) else { return Ok(None) };
+        if let Err(error) =
+            memory.grow_to(u64::from(offset) + u64::from(pages) * u64::from(PAGE_BYTES))
+        {
+            space.give(start, pages);
+            return Err(error);
+        }
+        memory.store_u64(offset, header);
+        self.objects.insert(
+            object,
+            Large {
+                pages,
+                bytes,
+                marked: false,
+            },
+        );
+        self.occupied_bytes += u64::from(bytes);
+        self.pages += u64::from(pages);
+        Ok(Some(object))
+    }
+
+    /// Marks an object. `Some(true)` the first time, `Some(false)` after, `None` where no large
+    /// object starts.
+    #[inline]
+    pub fn mark(&mut self, object: ObjectRef) -> Option<bool> {
+        self.objects
+            .get_mut(&object)
+            .map(|large| !std::mem::replace(&mut large.marked, true))
+    }
+
+    /// Whether `object` is a large object that was marked.
+    #[must_use]
+    pub fn is_marked(&self, object: ObjectRef) -> bool {
+        self.objects.get(&object).is_some_and(|large| large.marked)
+    }
+
+    /// Bytes of a large object, or `None` where none starts.
+    #[must_use]
+    pub fn bytes_of(&self, object: ObjectRef) -> Option<u32> {
+        self.objects.get(&object).map(|large| large.bytes)
+    }
+
+    /// Frees what is not marked and clears the marks, calling `freed` with each dead object and
+    /// the bytes of its pages. Linear in the number of large objects.
+    pub fn sweep(
+        &mut self,
+        memory: &mut impl Memory,
+        space: &mut PageSpace,
+        mut freed: impl FnMut(ObjectRef, u32),
+    ) {
+        let Self {
+            objects,
+            occupied_bytes,
+            pages,
+        } = self;
+        objects.retain(|object, large| {
+            if std::mem::replace(&mut large.marked, false) {
+                return true;
+            }
+            memory.decommit(object.offset(), large.pages * PAGE_BYTES);
+            space.give(object.offset() / PAGE_BYTES, large.pages);
+            *occupied_bytes -= u64::from(large.bytes);
+            *pages -= u64::from(large.pages);
+            freed(*object, large.pages * PAGE_BYTES);
+            false
+        });
+    }
+
+    /// Bytes in large objects.
+    #[must_use]
+    pub const fn occupied_bytes(&self) -> u64 {
+        self.occupied_bytes
+    }
+
+    /// Bytes of the pages large objects take.
+    #[must_use]
+    pub const fn committed_bytes(&self) -> u64 {
+        self.pages * PAGE_BYTES as u64
+    }
+
+    /// The large objects with their sizes in bytes, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (ObjectRef, u32)> + '_ {
+        self.objects
+            .iter()
+            .map(|(object, large)| (*object, large.bytes))
+    }
+
+    /// Whether a large object starts where `reference` points.
+    #[must_use]
+    pub fn contains(&self, reference: GcRef) -> bool {
+        reference
+            .as_object()
+            .is_some_and(|object| self.objects.contains_key(&object))
+    }
+}

@@ -1,0 +1,72 @@
+//! The heap contract, the untrusted heap and the collection driver.
+//!
+//! This crate is everything a collector is written against and everything the layers above share:
+//! references and headers, canonical types and their shapes, the two memories, the mutator state
+//! and the ABI that describe a collector to a compiler, root sources, and the [`Isolate`] that
+//! drives allocate -> collect -> grow -> retry. It knows no collector by name and no compiler.
+
+mod abi;
+mod activation;
+mod collector;
+mod error;
+mod functions;
+mod gc_ref;
+mod handles;
+mod header;
+mod host_data;
+mod isolate;
+mod large;
+mod layout;
+#[expect(
+    unsafe_code,
+    reason = "the two memories and the state block: raw access to the reservation"
+)]
+mod memory;
+mod mutator;
+mod pages;
+mod registry;
+mod roots;
+mod shape;
+mod side_table;
+mod sizing;
+mod stats;
+mod trace;
+mod types;
+mod zeal;
+
+pub use abi::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
+pub use activation::{Activation, Activations};
+pub use collector::{
+    AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,
+    Usage, Violation,
+};
+pub use error::{Bytes, Corruption, HeapError};
+pub use functions::{FunctionEntry, FunctionId, FunctionTable};
+pub use gc_ref::{FIRST_OBJECT_OFFSET, GcRef, I31_MAX, I31_MIN, ObjectRef};
+pub use handles::{Handles, OwnedHandle, ScopeMark, ScopedHandle};
+pub use header::{
+    ARRAY_LENGTH_OFFSET, GC_WORD_OFFSET, HEADER_BYTES, Header, OBJECT_ALIGN, TYPE_ID_BITS, TypeId,
+    load_ref,
+};
+pub use host_data::{HostData, HostValue};
+pub use isolate::{ExternError, Isolate, IsolateConfig};
+pub use large::LargeObjects;
+pub use layout::MAX_STRUCT_FIELDS;
+pub use memory::{
+    Checked, GUARD_BYTES, Guarded, HEAP_END, HeapMemory, Memory, MemoryKind, PAGE_BYTES,
+    StateBlock, UnknownMemory,
+};
+pub use mutator::{MutatorState, StateOffset};
+pub use pages::PageSpace;
+pub use registry::{MAX_SUBTYPE_DEPTH, TypeError, TypeInfo, TypeRegistry};
+pub use roots::{ActivationList, RootKind, RootSource, RootVisitor};
+pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
+pub use side_table::SideTable;
+pub use sizing::{GrowthPolicy, HeapLimits};
+pub use stats::{PauseHistogram, Statistics};
+pub use trace::{Slots, object_bytes, slots};
+pub use types::{
+    ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
+    SubTypeDef, TypeUse, ValType,
+};
+pub use zeal::Zeal;

@@ -1,0 +1,127 @@
+//! Memory whose every access is compared with its length.
+//!
+//! A read beyond the end sees zeros and a write there is dropped, which is what guarded memory
+//! looks like from the outside: the two are interchangeable, and one tests the other. Growth
+//! moves the bytes, so compiled code reloads their address after every safepoint.
+
+use super::Memory;
+use crate::HeapError;
+
+/// A bounds-checked byte vector.
+#[derive(Debug, Default)]
+pub struct Checked {
+    bytes: Vec<u8>,
+}
+
+impl Checked {
+    /// An empty memory.
+    pub(super) const fn new() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
+    /// Address of offset zero, until the next growth.
+    #[must_use]
+    pub fn base_address(&self) -> usize {
+        self.bytes.as_ptr().expose_provenance()
+    }
+
+    /// The part of `at..at + len` that exists.
+    #[inline(always)]
+    fn span(&self, at: u32, len: u32) -> std::ops::Range<usize> {
+        let start = (at as usize).min(self.bytes.len());
+        start..(start + len as usize).min(self.bytes.len())
+    }
+}
+
+macro_rules! checked_access {
+    ($($load:ident $store:ident $int:ty),*) => {$(
+        #[inline(always)]
+        fn $load(&self, at: u32) -> $int {
+            let start = at as usize;
+            match self.bytes.get(start..start + size_of::<$int>()).and_then(|b| b.try_into().ok()) {
+                Some(bytes) => <$int>::from_le_bytes(bytes),
+                None => 0,
+            }
+        }
+        #[inline(always)]
+        fn $store(&mut self, at: u32, value: $int) {
+            let start = at as usize;
+            if let Some(bytes) = self.bytes.get_mut(start..start + size_of::<$int>()) {
+                bytes.copy_from_slice(&value.to_le_bytes());
+            }
+        }
+    )*};
+}
+
+impl Memory for Checked {
+    checked_access!(
+        load_u8 store_u8 u8, load_u16 store_u16 u16, load_u32 store_u32 u32, load_u64 store_u64 u64,
+        load_u128 store_u128 u128
+    );
+
+    fn copy(&mut self, from: u32, to: u32, len: u32) {
+        let source = self.span(from, len);
+        let target = self.span(to, len);
+        let len = source.len().min(target.len());
+        self.bytes
+            .copy_within(source.start..source.start + len, target.start);
+    }
+
+    fn fill(&mut self, at: u32, len: u32, byte: u8) {
+        let span = self.span(at, len);
+        if let Some(bytes) = self.bytes.get_mut(span) {
+            bytes.fill(byte);
+        }
+    }
+
+    fn write_bytes(&mut self, at: u32, bytes: &[u8]) {
+        let span = self.span(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        if let (Some(target), Some(source)) =
+            (self.bytes.get_mut(span.clone()), bytes.get(..span.len()))
+        {
+            target.copy_from_slice(source);
+        }
+    }
+
+    fn read_bytes(&self, at: u32, bytes: &mut [u8]) {
+        let span = self.span(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let (inside, beyond) = bytes.split_at_mut(span.len());
+        if let Some(source) = self.bytes.get(span) {
+            inside.copy_from_slice(source);
+        }
+        beyond.fill(0);
+    }
+
+    fn prefetch(&self, _at: u32) {}
+
+    /// Grows to at least `end`, doubling so that the copying of old bytes stays amortised.
+    fn grow_to(&mut self, end: u64) -> Result<(), HeapError> {
+        let refused = |bytes: u64, reason: &str| HeapError::Reservation {
+            bytes,
+            reason: reason.to_owned(),
+        };
+        let end = usize::try_from(end).map_err(|_| refused(end, "beyond the address space"))?;
+        if end <= self.bytes.len() {
+            return Ok(());
+        }
+        let target = end.max(self.bytes.len() * 2).min(1 << 32);
+        let mut grown = Vec::new();
+        grown
+            .try_reserve_exact(target)
+            .map_err(|error| refused(target as u64, &error.to_string()))?;
+        grown.extend_from_slice(&self.bytes);
+        grown.resize(target, 0);
+        self.bytes = grown;
+        Ok(())
+    }
+
+    fn decommit(&mut self, at: u32, len: u32) {
+        self.fill(at, len, 0);
+    }
+
+    fn set_accessible(&mut self, _at: u32, _len: u32, _accessible: bool) {}
+
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}

@@ -1,0 +1,235 @@
+//! Memory that needs no checks: the whole range a `u32` can reach, reserved.
+//!
+//! ```text
+//!  | page: mutator state at its end | 4 GiB: first page inaccessible, the rest read-write | guard |
+//!                                   ^ base = state pointer
+//! ```
+//! Every access is `base + zext(u32) + c` with `c` below [`GUARD_BYTES`], so it stays inside the
+//! mapping whatever the offset. The mapping reserves no swap; pages come into being when written,
+//! and a read of one never written sees zeros. No fault handler is involved.
+
+use super::{Memory, PAGE_BYTES, StateBlock};
+use crate::HeapError;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// Bytes accessible past the 4 GiB: larger than any struct (10,000 fields of 16 bytes), so that a
+/// field's constant offset cannot leave the reservation.
+pub const GUARD_BYTES: u32 = 256 << 10;
+
+const SPACE_BYTES: usize = 1 << 32;
+const STATE_PAGE_BYTES: usize = PAGE_BYTES as usize;
+const MAPPING_BYTES: usize = STATE_PAGE_BYTES + SPACE_BYTES + GUARD_BYTES as usize;
+
+/// One mapping, unmapped when the memory and the state block are both gone.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    start: NonNull<u8>,
+}
+
+// SAFETY: the mapping is plain memory with no tie to a thread; every access goes through the one
+// `Guarded` (loads by shared reference, stores by exclusive reference) or the one `StateBlock`,
+// which cover disjoint bytes.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; `Mapping` itself has no methods that touch the bytes.
+unsafe impl Sync for Mapping {}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: `start` is the address `mmap` returned for exactly this length, and both owners
+        // of pointers into it are gone: each holds an `Arc` of this value.
+        let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), MAPPING_BYTES) };
+        debug_assert!(unmapped.is_ok(), "munmap of our own mapping");
+    }
+}
+
+/// A reservation of 4 GiB plus a guard, read-write and unchecked.
+#[derive(Debug)]
+pub struct Guarded {
+    base: NonNull<u8>,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: see `Mapping`: the bytes behind `base` are reached only through this value.
+unsafe impl Send for Guarded {}
+
+impl Guarded {
+    /// Reserves the address space and makes the state block that ends at the heap's base.
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where the system refuses the mapping.
+    pub(super) fn new() -> Result<(Self, StateBlock), HeapError> {
+        let refused = |error: rustix::io::Errno| HeapError::Reservation {
+            bytes: MAPPING_BYTES as u64,
+            reason: error.to_string(),
+        };
+        // SAFETY: a fresh anonymous mapping at an address of the system's choosing touches no
+        // memory of anyone's.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(
+                ptr::null_mut(),
+                MAPPING_BYTES,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )
+        }
+        .map_err(refused)?;
+        let start = NonNull::new(start.cast::<u8>()).expect("mmap never returns null on success");
+        let mapping = Arc::new(Mapping { start });
+        // SAFETY: the state page lies inside the mapping, which is longer.
+        let base = unsafe { start.add(STATE_PAGE_BYTES) };
+        // SAFETY: the page at `base` is inside the mapping and nothing has been stored in it.
+        unsafe {
+            rustix::mm::mprotect(
+                base.as_ptr().cast(),
+                PAGE_BYTES as usize,
+                MprotectFlags::empty(),
+            )
+        }
+        .map_err(refused)?;
+        let state = StateBlock::before(base, Arc::clone(&mapping));
+        Ok((
+            Self {
+                base,
+                _mapping: mapping,
+            },
+            state,
+        ))
+    }
+
+    /// Address of offset zero. Constant.
+    #[must_use]
+    pub fn base_address(&self) -> usize {
+        self.base.as_ptr().addr()
+    }
+
+    /// The address of an offset: inside the mapping, with room for 16 bytes and more behind it.
+    #[inline(always)]
+    fn at(&self, offset: u32) -> *mut u8 {
+        // SAFETY: `base + offset` is at most 4 GiB past `base`, and the mapping goes on for
+        // `GUARD_BYTES` beyond that.
+        unsafe { self.base.as_ptr().add(offset as usize) }
+    }
+
+    /// Whole pages inside the 4 GiB that `at..at + len` covers.
+    fn pages(at: u32, len: u32) -> Option<(u32, usize)> {
+        let first = at.checked_next_multiple_of(PAGE_BYTES)?;
+        let end = (u64::from(at) + u64::from(len)).min(SPACE_BYTES as u64) / u64::from(PAGE_BYTES)
+            * u64::from(PAGE_BYTES);
+        let bytes = usize::try_from(end.checked_sub(u64::from(first))?).ok()?;
+        (bytes > 0 && first >= PAGE_BYTES).then_some((first, bytes))
+    }
+}
+
+/// How many of `len` bytes from `at` lie below 4 GiB.
+#[inline(always)]
+const fn clamp(at: u32, len: u32) -> u32 {
+    let room = u32::MAX - at;
+    if len < room { len } else { room }
+}
+
+macro_rules! guarded_access {
+    ($($load:ident $store:ident $int:ty),*) => {$(
+        #[inline(always)]
+        fn $load(&self, at: u32) -> $int {
+            // SAFETY: `at` yields an address inside the mapping with at least 16 bytes behind it;
+            // every byte of the mapping is initialised (anonymous pages start as zeros), and no
+            // reference to these bytes ever exists.
+            unsafe { self.at(at).cast::<$int>().read_unaligned() }
+        }
+        #[inline(always)]
+        fn $store(&mut self, at: u32, value: $int) {
+            // SAFETY: as for the load; the exclusive borrow rules out a concurrent access.
+            unsafe { self.at(at).cast::<$int>().write_unaligned(value) }
+        }
+    )*};
+}
+
+impl Memory for Guarded {
+    guarded_access!(
+        load_u8 store_u8 u8, load_u16 store_u16 u16, load_u32 store_u32 u32, load_u64 store_u64 u64,
+        load_u128 store_u128 u128
+    );
+
+    #[inline(always)]
+    fn copy(&mut self, from: u32, to: u32, len: u32) {
+        let len = clamp(from.max(to), len) as usize;
+        // SAFETY: both ranges end below 4 GiB after clamping; `copy` allows overlap.
+        unsafe { ptr::copy(self.at(from), self.at(to), len) }
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, at: u32, len: u32, byte: u8) {
+        // SAFETY: the range ends below 4 GiB after clamping.
+        unsafe { ptr::write_bytes(self.at(at), byte, clamp(at, len) as usize) }
+    }
+
+    fn write_bytes(&mut self, at: u32, bytes: &[u8]) {
+        let len = clamp(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX)) as usize;
+        // SAFETY: the target ends below 4 GiB after clamping; `len` is at most `bytes.len()`; a
+        // host slice cannot overlap the reservation.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(at), len) }
+    }
+
+    fn read_bytes(&self, at: u32, bytes: &mut [u8]) {
+        let len = clamp(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX)) as usize;
+        let (inside, beyond) = bytes.split_at_mut(len);
+        // SAFETY: the source ends below 4 GiB after clamping; a host slice cannot overlap it.
+        unsafe { ptr::copy_nonoverlapping(self.at(at), inside.as_mut_ptr(), len) }
+        beyond.fill(0);
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, at: u32) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch never faults, and SSE is part of x86-64.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(self.at(at).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
+    fn grow_to(&mut self, _end: u64) -> Result<(), HeapError> {
+        Ok(())
+    }
+
+    fn decommit(&mut self, at: u32, len: u32) {
+        if let Some((first, bytes)) = Self::pages(at, len) {
+            // SAFETY: whole pages inside the mapping; their contents are the caller's to discard,
+            // and they read as zeros afterwards. A refusal leaves them as they are.
+            let _ = unsafe {
+                rustix::mm::madvise(
+                    self.at(first).cast::<c_void>(),
+                    bytes,
+                    Advice::LinuxDontNeed,
+                )
+            };
+        }
+    }
+
+    fn set_accessible(&mut self, at: u32, len: u32, accessible: bool) {
+        if let Some((first, bytes)) = Self::pages(at, len) {
+            let protection = if accessible {
+                MprotectFlags::READ | MprotectFlags::WRITE
+            } else {
+                MprotectFlags::empty()
+            };
+            // SAFETY: whole pages inside the mapping past its first page. Accesses to pages made
+            // inaccessible fault, which is what the caller asks for.
+            let changed =
+                unsafe { rustix::mm::mprotect(self.at(first).cast::<c_void>(), bytes, protection) };
+            debug_assert!(
+                changed.is_ok() || !accessible,
+                "pages stay accessible where protection fails"
+            );
+        }
+    }
+
+    fn len(&self) -> u64 {
+        SPACE_BYTES as u64
+    }
+}

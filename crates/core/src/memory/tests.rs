@@ -1,0 +1,125 @@
+//! The two memories agree on every access inside both, and survive any access at all.
+
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Access {
+    Store(u32, u128, u8),
+    Load(u32),
+    Copy(u32, u32, u32),
+    Fill(u32, u32, u8),
+    Write(u32, Vec<u8>),
+}
+
+const SIZE: u32 = 1 << 16;
+
+fn access() -> impl Strategy<Value = Access> {
+    let at = PAGE_BYTES..SIZE - 600;
+    prop_oneof![
+        (at.clone(), any::<u128>(), 0u8..5).prop_map(|(a, v, w)| Access::Store(a, v, w)),
+        at.clone().prop_map(Access::Load),
+        (at.clone(), at.clone(), 0u32..600).prop_map(|(a, b, n)| Access::Copy(a, b, n)),
+        (at.clone(), 0u32..600, any::<u8>()).prop_map(|(a, n, b)| Access::Fill(a, n, b)),
+        (at, prop::collection::vec(any::<u8>(), 0..600)).prop_map(|(a, b)| Access::Write(a, b)),
+    ]
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the narrow stores take the low bits"
+)]
+fn run(memory: &mut impl Memory, accesses: &[Access]) -> Vec<u128> {
+    let mut seen = Vec::new();
+    for access in accesses {
+        match access {
+            Access::Store(at, value, 0) => memory.store_u8(*at, *value as u8),
+            Access::Store(at, value, 1) => memory.store_u16(*at, *value as u16),
+            Access::Store(at, value, 2) => memory.store_u32(*at, *value as u32),
+            Access::Store(at, value, 3) => memory.store_u64(*at, *value as u64),
+            Access::Store(at, value, _) => memory.store_u128(*at, *value),
+            Access::Load(at) => seen.extend([
+                memory.load_u8(*at).into(),
+                memory.load_u16(*at).into(),
+                memory.load_u32(*at).into(),
+                memory.load_u64(*at).into(),
+                memory.load_u128(*at),
+            ]),
+            Access::Copy(from, to, len) => memory.copy(*from, *to, *len),
+            Access::Fill(at, len, byte) => memory.fill(*at, *len, *byte),
+            Access::Write(at, bytes) => {
+                memory.write_bytes(*at, bytes);
+                let mut back = vec![0; bytes.len()];
+                memory.read_bytes(*at, &mut back);
+                assert_eq!(&back, bytes);
+            }
+        }
+    }
+    seen
+}
+
+proptest! {
+    #[test]
+    #[cfg_attr(miri, ignore = "maps 4 GiB")]
+    fn guarded_and_checked_agree(accesses in prop::collection::vec(access(), 0..50)) {
+        let (mut guarded, _state) = HeapMemory::new(MemoryKind::Guarded).unwrap();
+        let (mut checked, _state) = HeapMemory::new(MemoryKind::Checked).unwrap();
+        checked.grow_to(SIZE.into()).unwrap();
+        prop_assert_eq!(run(&mut guarded, &accesses), run(&mut checked, &accesses));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps 4 GiB")]
+    fn any_offset_is_safe(at in PAGE_BYTES.., len in 0u32..100_000) {
+        for kind in [MemoryKind::Guarded, MemoryKind::Checked] {
+            let (mut memory, _state) = HeapMemory::new(kind).unwrap();
+            memory.grow_to(u64::from(SIZE)).unwrap();
+            prop_assert_eq!(memory.load_u128(at), 0);
+            memory.store_u128(at, 7);
+            memory.fill(at, len, 3);
+            memory.copy(at, PAGE_BYTES, len);
+            memory.copy(PAGE_BYTES, at, len);
+            memory.prefetch(at);
+            memory.decommit(at, len);
+        }
+    }
+}
+
+#[test]
+fn far_memory_reads_as_zero_and_drops_nothing_near() {
+    let (mut memory, _state) = HeapMemory::new(MemoryKind::Checked).unwrap();
+    memory.grow_to(8192).unwrap();
+    memory.store_u64(8184, u64::MAX);
+    memory.store_u64(1 << 30, 5);
+    assert_eq!(memory.load_u64(1 << 30), 0);
+    assert_eq!(memory.load_u64(8184), u64::MAX);
+    memory.grow_to(20_000).unwrap();
+    assert_eq!(memory.load_u64(8184), u64::MAX);
+    assert_eq!(memory.load_u64(16_000), 0);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps 4 GiB")]
+fn the_state_pointer_is_the_guarded_base() {
+    let (memory, state) = HeapMemory::new(MemoryKind::Guarded).unwrap();
+    assert_eq!(state.pointer().addr(), memory.base_address());
+    drop(memory);
+    assert_eq!(state.cursor, 0, "the block outlives the memory beside it");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps 4 GiB")]
+fn decommitted_pages_read_as_zero() {
+    for kind in [MemoryKind::Guarded, MemoryKind::Checked] {
+        let (mut memory, _state) = HeapMemory::new(kind).unwrap();
+        memory.grow_to(u64::from(SIZE)).unwrap();
+        memory.store_u64(8192, 1);
+        memory.store_u64(12288, 2);
+        memory.decommit(8192, 4096);
+        assert_eq!(
+            (memory.load_u64(8192), memory.load_u64(12288)),
+            (0, 2),
+            "{kind}"
+        );
+    }
+}

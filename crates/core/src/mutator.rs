@@ -1,0 +1,133 @@
+//! The mutator state: the few words that compiled code and a collector share.
+//!
+//! Compiled code holds the *state pointer*, which points just **past** the block, so every field
+//! lies at a small negative offset from it. Guarded memory puts the heap's base at that very
+//! address: one register then serves both, `[p - 8]` is the bump cursor and `[p + ref + 8]` a
+//! field, and neither needs a load of a base. Offsets are computed with `memoffset` and asserted.
+
+use crate::activation::Activation;
+use memoffset::offset_of;
+
+/// The block of words shared by compiled code, the collector and the driver.
+///
+/// Trusted: it lies outside the sandbox, and compiled code writes only the fields its
+/// [`MutatorAbi`](crate::MutatorAbi) names.
+#[derive(Debug)]
+#[repr(C)]
+pub struct MutatorState {
+    /// For the collector's own use.
+    pub collector_words: [u64; 4],
+    /// For the embedder's own use.
+    pub embedder_words: [u64; 4],
+    /// The innermost activation: where compiled code was entered and last left.
+    pub activation: Activation,
+    /// Compiled code must not let its stack pointer fall below this address.
+    pub stack_limit: usize,
+    /// Bytes of the heap that may be accessed (checked memory).
+    pub heap_len: u64,
+    /// Address of the heap's first byte (checked memory; it moves when the heap grows).
+    pub heap_base: usize,
+    /// Address of the function table; see [`FunctionEntry`](crate::FunctionEntry).
+    pub functions: usize,
+    /// Address of the type displays; see [`TypeTables`](crate::TypeTables).
+    pub displays: usize,
+    /// Address of the byte that says what kind of type each id is; see
+    /// [`TypeTables::kinds_address`](crate::TypeTables::kinds_address).
+    pub kinds: usize,
+    /// Mask for an untrusted function id.
+    pub function_mask: u32,
+    /// Mask for an untrusted type id.
+    pub type_mask: u32,
+    /// Where the next object goes (bump allocation), an offset.
+    pub cursor: u32,
+    /// The first offset the next object may not reach (bump allocation).
+    pub limit: u32,
+}
+
+/// An offset of a [`MutatorState`] field from the state pointer, in bytes: always negative.
+pub type StateOffset = i32;
+
+macro_rules! state_offsets {
+    ($($(#[$doc:meta])* $name:ident = $($field:ident).+ ;)*) => {
+        impl MutatorState {
+            $($(#[$doc])* pub const $name: StateOffset = Self::from_end(state_offsets!(@ $($field).+));)*
+        }
+    };
+    (@ $field:ident) => { offset_of!(MutatorState, $field) };
+    (@ $field:ident . $inner:ident) => {
+        offset_of!(MutatorState, $field) + offset_of!(Activation, $inner)
+    };
+}
+
+state_offsets! {
+    /// Offset of [`MutatorState::cursor`].
+    CURSOR = cursor;
+    /// Offset of [`MutatorState::limit`].
+    LIMIT = limit;
+    /// Offset of [`MutatorState::heap_base`].
+    HEAP_BASE = heap_base;
+    /// Offset of [`MutatorState::heap_len`].
+    HEAP_LEN = heap_len;
+    /// Offset of [`MutatorState::functions`].
+    FUNCTIONS = functions;
+    /// Offset of [`MutatorState::function_mask`].
+    FUNCTION_MASK = function_mask;
+    /// Offset of [`MutatorState::displays`].
+    DISPLAYS = displays;
+    /// Offset of [`MutatorState::kinds`].
+    KINDS = kinds;
+    /// Offset of [`MutatorState::type_mask`].
+    TYPE_MASK = type_mask;
+    /// Offset of [`MutatorState::stack_limit`].
+    STACK_LIMIT = stack_limit;
+    /// Offset of the entry frame pointer of the innermost activation.
+    ENTRY_FP = activation.entry_fp;
+    /// Offset of the exit frame pointer of the innermost activation.
+    EXIT_FP = activation.exit_fp;
+    /// Offset of the exit return address of the innermost activation.
+    EXIT_PC = activation.exit_pc;
+    /// Offset of [`MutatorState::embedder_words`].
+    EMBEDDER_WORDS = embedder_words;
+    /// Offset of [`MutatorState::collector_words`].
+    COLLECTOR_WORDS = collector_words;
+}
+
+impl MutatorState {
+    /// Bytes of the block.
+    pub const BYTES: usize = size_of::<Self>();
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "the block is a few hundred bytes"
+    )]
+    const fn from_end(offset: usize) -> StateOffset {
+        offset as StateOffset - size_of::<Self>() as StateOffset
+    }
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            collector_words: [0; 4],
+            embedder_words: [0; 4],
+            activation: Activation::NONE,
+            stack_limit: 0,
+            heap_len: 0,
+            heap_base: 0,
+            functions: 0,
+            displays: 0,
+            kinds: 0,
+            function_mask: 0,
+            type_mask: 0,
+            cursor: 0,
+            limit: 0,
+        }
+    }
+}
+
+// What every allocation and access touches is in reach of a one-byte displacement.
+const _: () = {
+    assert!(MutatorState::LIMIT == -4);
+    assert!(MutatorState::CURSOR == -8);
+    assert!(MutatorState::STACK_LIMIT >= -128);
+    assert!(align_of::<MutatorState>() == 8 && MutatorState::BYTES.is_multiple_of(8));
+};

@@ -1,0 +1,127 @@
+//! Who has which part of the 4 GiB: runs of pages, lowest address first.
+//!
+//! Everything at and above the frontier is free; below it, runs given back are kept by address
+//! with neighbours joined, and taken again first fit. A heap therefore stays compact, which keeps
+//! checked memory small. A caller that must be able to take more later says so
+//! ([`PageSpace::take`]'s `keep_pages`), and a run that would break the promise is refused.
+
+use crate::{FIRST_OBJECT_OFFSET, HEAP_END, PAGE_BYTES};
+use std::collections::BTreeMap;
+
+/// Allocator of page runs. Offsets and lengths are in pages.
+#[derive(Debug)]
+pub struct PageSpace {
+    frontier: u32,
+    free: BTreeMap<u32, u32>,
+}
+
+impl Default for PageSpace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PageSpace {
+    const END: u32 = HEAP_END / PAGE_BYTES;
+
+    /// Everything between the first object offset and the heap's end, free.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            frontier: FIRST_OBJECT_OFFSET / PAGE_BYTES,
+            free: BTreeMap::new(),
+        }
+    }
+
+    /// Pages above the frontier: what is surely free in one run.
+    #[must_use]
+    pub const fn untouched(&self) -> u32 {
+        Self::END - self.frontier
+    }
+
+    /// Takes a run of `pages`, leaving at least `keep_pages` untouched above the frontier.
+    ///
+    /// First fit: linear in the number of free runs.
+    pub fn take(&mut self, pages: u32, keep_pages: u32) -> Option<u32> {
+        let fit = self
+            .free
+            .iter()
+            .find(|(_, len)| **len >= pages)
+            .map(|(start, len)| (*start, *len));
+        if let Some((start, len)) = fit {
+            self.free.remove(&start);
+            if len > pages {
+                self.free.insert(start + pages, len - pages);
+            }
+            return Some(start);
+        }
+        if self.untouched() < pages.checked_add(keep_pages)? {
+            return None;
+        }
+        let start = self.frontier;
+        self.frontier += pages;
+        Some(start)
+    }
+
+    /// Gives a run back.
+    pub fn give(&mut self, start: u32, pages: u32) {
+        let (mut start, mut pages) = (start, pages);
+        if let Some((before, len)) = self.free.range(..start).next_back().map(|(s, l)| (*s, *l))
+            && before + len == start
+        {
+            self.free.remove(&before);
+            start = before;
+            pages += len;
+        }
+        if let Some(len) = self.free.remove(&(start + pages)) {
+            pages += len;
+        }
+        if start + pages == self.frontier {
+            self.frontier = start;
+        } else {
+            self.free.insert(start, pages);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn runs_never_overlap_and_come_back(steps in prop::collection::vec((any::<bool>(), 1u32..50, any::<prop::sample::Index>()), 1..200)) {
+            let mut space = PageSpace::new();
+            let before = space.untouched();
+            let mut held: Vec<(u32, u32)> = Vec::new();
+            for (take, pages, pick) in steps {
+                if take || held.is_empty() {
+                    let start = space.take(pages, 0).expect("the space is large");
+                    for (other, len) in &held {
+                        prop_assert!(start + pages <= *other || other + len <= start);
+                    }
+                    held.push((start, pages));
+                } else {
+                    let (start, len) = held.swap_remove(pick.index(held.len()));
+                    space.give(start, len);
+                }
+            }
+            for (start, len) in held {
+                space.give(start, len);
+            }
+            prop_assert_eq!(space.untouched(), before, "everything was joined again");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_not_taken() {
+        let mut space = PageSpace::new();
+        let all = space.untouched();
+        assert_eq!(space.take(all - 9, 10), None);
+        assert!(space.take(all - 10, 10).is_some());
+        assert_eq!(space.take(11, 0), None);
+        assert!(space.take(10, 0).is_some());
+        assert_eq!(space.untouched(), 0);
+    }
+}

@@ -1,0 +1,543 @@
+//! Canonical types, shared by a family of stores.
+//!
+//! Types are registered in recursion groups. Two groups that look alike (members named by
+//! position, types outside by id) get the same ids, so equality of types is equality of ids, in
+//! the heap and in compiled code. Ids are dense and never reused while the registry lives.
+//! Registering costs a hash of the group; a type test on the host is a look into the ancestors.
+
+mod matching;
+#[cfg(test)]
+mod tests;
+
+use crate::header::HEADER_BYTES;
+use crate::layout::{Cell, MAX_STRUCT_FIELDS, StructLayout, array_shape};
+use crate::shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
+use crate::types::{
+    ArrayType, CompositeType, FieldType, FuncType, HeapType, StorageType, StructType, SubTypeDef,
+    TypeUse, ValType,
+};
+use crate::{GcRef, HeapError, TypeId};
+use hashbrown::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The deepest a type may lie below the root of its hierarchy of declared supertypes.
+pub const MAX_SUBTYPE_DEPTH: u32 = 63;
+
+/// What is wrong with a type definition.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TypeError {
+    /// A definition names a type that is not there.
+    #[error(
+        "type {member} of the group refers to {reference}, which is not defined there or before"
+    )]
+    Unknown {
+        /// Index in the group.
+        member: u32,
+        /// What it refers to.
+        reference: String,
+    },
+    /// The declared supertype is final.
+    #[error(
+        "type {member} of the group extends {supertype}, which is final; declare that one open"
+    )]
+    FinalSupertype {
+        /// Index in the group.
+        member: u32,
+        /// The supertype.
+        supertype: String,
+    },
+    /// The type does not match its declared supertype.
+    #[error("type {member} of the group does not match its supertype {supertype}: {reason}")]
+    Mismatch {
+        /// Index in the group.
+        member: u32,
+        /// The supertype.
+        supertype: String,
+        /// What differs.
+        reason: &'static str,
+    },
+    /// The type lies too deep.
+    #[error("type {member} of the group is more than {MAX_SUBTYPE_DEPTH} supertypes deep")]
+    TooDeep {
+        /// Index in the group.
+        member: u32,
+    },
+    /// The struct has too many fields.
+    #[error("type {member} of the group has {fields} fields; {MAX_STRUCT_FIELDS} is the most")]
+    TooManyFields {
+        /// Index in the group.
+        member: u32,
+        /// How many it has.
+        fields: usize,
+    },
+    /// All ids are taken.
+    #[error(transparent)]
+    Exhausted(#[from] HeapError),
+}
+
+/// A registered type.
+#[derive(Debug)]
+pub struct TypeInfo {
+    /// Its id.
+    pub id: TypeId,
+    /// Whether it can have no subtypes.
+    pub is_final: bool,
+    /// Its declared supertype.
+    pub supertype: Option<TypeId>,
+    /// What it is.
+    pub composite: CompositeType,
+    /// Size and reference map of its objects.
+    pub shape: Shape,
+    /// Its ancestors from the root of its hierarchy down, itself last.
+    ancestors: Box<[TypeId]>,
+    layout: StructLayout,
+    wide: Option<Box<[u64]>>,
+}
+
+impl TypeInfo {
+    /// How many declared supertypes lie above it.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        u32::try_from(self.ancestors.len() - 1).unwrap_or(MAX_SUBTYPE_DEPTH)
+    }
+
+    /// Offset in bytes of a struct's field.
+    ///
+    /// # Panics
+    /// If the type is no struct, or has no such field.
+    #[must_use]
+    pub fn field_offset(&self, field: u32) -> u32 {
+        *self
+            .layout
+            .offsets
+            .get(field as usize)
+            .expect("the struct type has this field")
+    }
+
+    /// The fields, if this is a struct type.
+    #[must_use]
+    pub fn as_struct(&self) -> Option<&StructType> {
+        match &self.composite {
+            CompositeType::Struct(of) => Some(of),
+            _ => None,
+        }
+    }
+
+    /// The element, if this is an array type.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&ArrayType> {
+        match &self.composite {
+            CompositeType::Array(of) => Some(of),
+            _ => None,
+        }
+    }
+
+    /// The signature, if this is a function type.
+    #[must_use]
+    pub fn as_func(&self) -> Option<&FuncType> {
+        match &self.composite {
+            CompositeType::Func(of) => Some(of),
+            _ => None,
+        }
+    }
+
+    fn display(&self) -> Display {
+        let mut display = [0; DISPLAY_DEPTH];
+        for (entry, ancestor) in display.iter_mut().zip(&self.ancestors) {
+            *entry = ancestor.bits();
+        }
+        display
+    }
+}
+
+/// The types of a family of stores.
+pub struct TypeRegistry {
+    inner: RwLock<Inner>,
+    limit: u32,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By id less [`TypeId::FIRST_DECLARED`].
+    types: Vec<Arc<TypeInfo>>,
+    /// First id of each group.
+    groups: HashMap<Vec<SubTypeDef>, u32>,
+    /// The last snapshot handed out.
+    tables: Option<Arc<TypeTables>>,
+}
+
+impl fmt::Debug for TypeRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypeRegistry")
+            .field("types", &self.read().types.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for TypeRegistry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TypeRegistry {
+    /// A registry with the built-in types alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(TypeId::MAX)
+    }
+
+    /// A registry whose ids go up to `limit`: for trying out what happens when they run out.
+    #[must_use]
+    pub fn with_limit(limit: u32) -> Self {
+        Self {
+            inner: RwLock::default(),
+            limit: limit.min(TypeId::MAX),
+        }
+    }
+
+    // Every writer leaves the registry consistent before it can panic, so poison means nothing.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a recursion group, or finds it, and returns the ids of its members in order.
+    ///
+    /// # Errors
+    /// [`TypeError`] saying which member is wrong and how. Nothing is registered then.
+    pub fn register_group(&self, group: &[SubTypeDef]) -> Result<Vec<TypeId>, TypeError> {
+        let len = u32::try_from(group.len())
+            .map_err(|_| HeapError::TypesExhausted { limit: self.limit })?;
+        let mut inner = self.write();
+        let first = match inner.groups.get(group) {
+            Some(first) => *first,
+            None => inner.add_group(group, self.limit)?,
+        };
+        Ok((first..first + len).map(TypeId::from_bits).collect())
+    }
+
+    fn register_plain(&self, composite: &CompositeType) -> Result<TypeId, TypeError> {
+        let ids = self.register_group(&[SubTypeDef::plain(composite)])?;
+        Ok(*ids.first().expect("one definition, one id"))
+    }
+
+    /// Registers a final struct type without a supertype.
+    ///
+    /// # Errors
+    /// As [`Self::register_group`].
+    pub fn register_struct(&self, of: StructType) -> Result<TypeId, TypeError> {
+        self.register_plain(&CompositeType::Struct(of))
+    }
+
+    /// Registers a final array type without a supertype.
+    ///
+    /// # Errors
+    /// As [`Self::register_group`].
+    pub fn register_array(&self, of: ArrayType) -> Result<TypeId, TypeError> {
+        self.register_plain(&CompositeType::Array(of))
+    }
+
+    /// Registers a final function type without a supertype.
+    ///
+    /// # Errors
+    /// As [`Self::register_group`].
+    pub fn register_func(&self, of: FuncType) -> Result<TypeId, TypeError> {
+        self.register_plain(&CompositeType::Func(of))
+    }
+
+    /// A registered type.
+    ///
+    /// # Panics
+    /// If the id was not handed out by this registry; see [`Self::try_sub_type`].
+    #[must_use]
+    pub fn sub_type(&self, id: TypeId) -> Arc<TypeInfo> {
+        self.try_sub_type(id)
+            .expect("the id was handed out by this registry")
+    }
+
+    /// A registered type, or `None` for the built-in ones and ids never handed out.
+    #[must_use]
+    pub fn try_sub_type(&self, id: TypeId) -> Option<Arc<TypeInfo>> {
+        self.read().info(id).cloned()
+    }
+
+    /// One more than the largest id handed out.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.read().next_id()
+    }
+
+    /// Whether no type was registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.read().types.is_empty()
+    }
+
+    /// Shapes and displays of every type registered so far. The same snapshot is handed out until
+    /// another type is registered; making a new one is linear in the number of types.
+    #[must_use]
+    pub fn tables(&self) -> Arc<TypeTables> {
+        let next_id = {
+            let inner = self.read();
+            match &inner.tables {
+                Some(tables) if tables.len() == inner.next_id() => return Arc::clone(tables),
+                _ => inner.next_id(),
+            }
+        };
+        let mut inner = self.write();
+        match &inner.tables {
+            Some(tables) if tables.len() >= next_id => Arc::clone(tables),
+            _ => inner.make_tables(),
+        }
+    }
+
+    /// Whether the slot at `offset` bytes into an object of type `owner` may hold `reference`,
+    /// which leads to an object of type `target` if to any. Null is always accepted: a slot is
+    /// null until its object is initialised.
+    #[must_use]
+    pub fn slot_accepts(
+        &self,
+        owner: TypeId,
+        offset: u32,
+        reference: GcRef,
+        target: Option<TypeId>,
+    ) -> bool {
+        let inner = self.read();
+        let Some(info) = inner.info(owner) else {
+            return true;
+        };
+        let field = match &info.composite {
+            CompositeType::Array(of) => Some(of.element),
+            CompositeType::Struct(of) => {
+                let index = info.layout.offsets.iter().position(|at| *at == offset);
+                index.and_then(|index| of.fields.get(index).copied())
+            }
+            CompositeType::Func(_) => None,
+        };
+        let Some(FieldType {
+            storage: StorageType::Val(ValType::Ref(slot)),
+            ..
+        }) = field
+        else {
+            return false;
+        };
+        if reference.is_null() {
+            return true;
+        }
+        match target {
+            Some(target) => inner.is_instance(target, slot.heap_type),
+            None => matches!(
+                slot.heap_type,
+                HeapType::Any | HeapType::Eq | HeapType::I31 | HeapType::Extern
+            ),
+        }
+    }
+}
+
+impl Inner {
+    fn next_id(&self) -> u32 {
+        TypeId::FIRST_DECLARED + u32::try_from(self.types.len()).expect("ids are 24 bits")
+    }
+
+    fn info(&self, id: TypeId) -> Option<&Arc<TypeInfo>> {
+        self.types
+            .get(id.bits().checked_sub(TypeId::FIRST_DECLARED)? as usize)
+    }
+
+    /// Adds a group not seen before; takes everything back on error.
+    fn add_group(&mut self, group: &[SubTypeDef], limit: u32) -> Result<u32, TypeError> {
+        let first = self.next_id();
+        let fits = u64::from(first) + group.len() as u64 <= u64::from(limit) + 1;
+        if !fits {
+            return Err(HeapError::TypesExhausted { limit }.into());
+        }
+        let before = self.types.len();
+        if let Err(error) = self.add_members(group, first) {
+            self.types.truncate(before);
+            return Err(error);
+        }
+        self.groups.insert(group.to_vec(), first);
+        Ok(first)
+    }
+
+    /// First every member with its composite, since members refer to each other; then checks and
+    /// layouts, which look at them.
+    fn add_members(&mut self, group: &[SubTypeDef], first: u32) -> Result<(), TypeError> {
+        let end = first + u32::try_from(group.len()).expect("the limit was checked");
+        for (member, def) in (0..).zip(group) {
+            check_references(def, member, first, end)?;
+            let name = |reference: TypeUse| match reference {
+                TypeUse::Id(id) => id,
+                TypeUse::Member(index) => TypeId::from_bits(first + index),
+            };
+            let id = TypeId::from_bits(first + member);
+            let supertype = def.supertype.map(name);
+            let ancestors = self.ancestors(id, supertype, def, member)?;
+            self.types.push(Arc::new(TypeInfo {
+                id,
+                is_final: def.is_final,
+                supertype,
+                composite: def.composite.map(&name),
+                shape: Shape {
+                    kind: ShapeKind::Function,
+                    ..Shape::default()
+                },
+                ancestors,
+                layout: StructLayout::default(),
+                wide: None,
+            }));
+        }
+        for (member, def) in (0..).zip(group) {
+            let id = TypeId::from_bits(first + member);
+            if let (Some(supertype), Some(written)) =
+                (self.info(id).and_then(|t| t.supertype), def.supertype)
+            {
+                self.check_extends(id, supertype)
+                    .map_err(|reason| TypeError::Mismatch {
+                        member,
+                        supertype: written.to_string(),
+                        reason,
+                    })?;
+            }
+            self.lay_out(id, member)?;
+        }
+        Ok(())
+    }
+
+    fn ancestors(
+        &self,
+        id: TypeId,
+        supertype: Option<TypeId>,
+        def: &SubTypeDef,
+        member: u32,
+    ) -> Result<Box<[TypeId]>, TypeError> {
+        let Some(supertype) = supertype else {
+            return Ok(Box::new([id]));
+        };
+        let written = || def.supertype.map(|s| s.to_string()).unwrap_or_default();
+        let info = self.info(supertype).ok_or_else(|| TypeError::Unknown {
+            member,
+            reference: written(),
+        })?;
+        if info.is_final {
+            return Err(TypeError::FinalSupertype {
+                member,
+                supertype: written(),
+            });
+        }
+        if info.depth() >= MAX_SUBTYPE_DEPTH {
+            return Err(TypeError::TooDeep { member });
+        }
+        Ok(info.ancestors.iter().copied().chain([id]).collect())
+    }
+
+    /// Lays out a type whose supertype is laid out and whose references are known.
+    fn lay_out(&mut self, id: TypeId, member: u32) -> Result<(), TypeError> {
+        let Some(info) = self.info(id) else {
+            return Ok(());
+        };
+        let (shape, layout, wide) = match &info.composite {
+            CompositeType::Func(_) => return Ok(()),
+            CompositeType::Array(of) => (
+                array_shape(self.cell(of.element)),
+                StructLayout::default(),
+                None,
+            ),
+            CompositeType::Struct(of) => {
+                if of.fields.len() > MAX_STRUCT_FIELDS {
+                    return Err(TypeError::TooManyFields {
+                        member,
+                        fields: of.fields.len(),
+                    });
+                }
+                let supertype = info
+                    .supertype
+                    .and_then(|id| self.info(id))
+                    .map(|info| &info.layout);
+                let inherited = supertype.map_or(0, |layout| layout.offsets.len());
+                let added: Vec<Cell> = of
+                    .fields
+                    .iter()
+                    .skip(inherited)
+                    .map(|f| self.cell(*f))
+                    .collect();
+                let layout = StructLayout::extend(supertype, &added);
+                let (shape, wide) = layout.shape();
+                (shape, layout, wide)
+            }
+        };
+        let index = (id.bits() - TypeId::FIRST_DECLARED) as usize;
+        let info = self
+            .types
+            .get_mut(index)
+            .and_then(Arc::get_mut)
+            .expect("nobody has seen the type yet");
+        (info.shape, info.layout, info.wide) = (shape, layout, wide);
+        Ok(())
+    }
+
+    fn cell(&self, field: FieldType) -> Cell {
+        let is_ref = match field.storage {
+            StorageType::Val(ValType::Ref(reference)) => self.is_traced(reference.heap_type),
+            _ => false,
+        };
+        Cell {
+            bytes_log2: field.storage.bytes_log2(),
+            is_ref,
+        }
+    }
+
+    fn make_tables(&mut self) -> Arc<TypeTables> {
+        let host_box = |ref_words| Shape {
+            kind: ShapeKind::Struct,
+            size_bytes: HEADER_BYTES + 8,
+            ref_words,
+            ..Shape::default()
+        };
+        // Invalid, the stand-ins of host values (an id), exceptions (a tag and a reference).
+        let mut shapes = vec![Shape::default(), host_box(0), host_box(0b10)];
+        let own = |id: TypeId| [id.bits(), 0, 0, 0, 0, 0, 0, 0];
+        let mut displays = vec![[0; DISPLAY_DEPTH], own(TypeId::EXTERN), own(TypeId::EXN)];
+        let mut wide = vec![None; shapes.len()];
+        for info in &self.types {
+            shapes.push(info.shape);
+            displays.push(info.display());
+            wide.push(info.wide.clone());
+        }
+        let tables = Arc::new(TypeTables::new(shapes, displays, wide));
+        self.tables = Some(Arc::clone(&tables));
+        tables
+    }
+}
+
+/// Checks that what a definition refers to exists: ids below the group, members of the group.
+fn check_references(def: &SubTypeDef, member: u32, first: u32, end: u32) -> Result<(), TypeError> {
+    let is_known = |reference: TypeUse| match reference {
+        TypeUse::Id(id) => (TypeId::FIRST_DECLARED..first).contains(&id.bits()),
+        TypeUse::Member(index) => index < end - first,
+    };
+    let unknown = |reference: TypeUse| TypeError::Unknown {
+        member,
+        reference: reference.to_string(),
+    };
+    if let Some(supertype) = def.supertype {
+        let comes_earlier = !matches!(supertype, TypeUse::Member(index) if index >= member);
+        if !comes_earlier || !is_known(supertype) {
+            return Err(unknown(supertype));
+        }
+    }
+    let bad = std::cell::Cell::new(None);
+    def.composite.map(&|reference| {
+        if !is_known(reference) {
+            bad.set(Some(reference));
+        }
+    });
+    bad.get()
+        .map_or(Ok(()), |reference| Err(unknown(reference)))
+}

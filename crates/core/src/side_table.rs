@@ -1,0 +1,68 @@
+//! A trusted table beside the heap: one small value for each block of `2^k` bytes.
+//!
+//! Indexed by `offset >> k` for any `u32` offset, so in range by construction. A zero-filled
+//! table of the whole 4 GiB costs address space, and memory only where it is written.
+
+use std::fmt;
+
+/// One `T` for each `2^k` bytes of the heap.
+pub struct SideTable<T> {
+    values: Box<[T]>,
+    shift: u32,
+}
+
+impl<T> fmt::Debug for SideTable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SideTable")
+            .field("shift", &self.shift)
+            .field("len", &self.values.len())
+            .finish()
+    }
+}
+
+impl SideTable<u8> {
+    /// A table of zeros with one entry for each `2^shift` bytes.
+    ///
+    /// # Panics
+    /// If `shift` is 32 or more.
+    #[must_use]
+    pub fn zeroed(shift: u32) -> Self {
+        assert!(shift < 32, "a block is smaller than the heap");
+        Self {
+            values: vec![0; 1 << (32 - shift)].into(),
+            shift,
+        }
+    }
+}
+
+impl<T: Copy + Default> SideTable<T> {
+    /// The entry of the block that holds `offset`.
+    #[must_use]
+    #[inline(always)]
+    pub fn at(&self, offset: u32) -> T {
+        self.values
+            .get((offset >> self.shift) as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Sets the entry of the block that holds `offset`.
+    #[inline(always)]
+    pub fn set(&mut self, offset: u32, value: T) {
+        if let Some(slot) = self.values.get_mut((offset >> self.shift) as usize) {
+            *slot = value;
+        }
+    }
+
+    /// Sets the entries of every block that `bytes` from `offset` touch.
+    pub fn set_range(&mut self, offset: u32, bytes: u32, value: T) {
+        if bytes == 0 {
+            return;
+        }
+        let first = (offset >> self.shift) as usize;
+        let last = (offset.saturating_add(bytes - 1) >> self.shift) as usize;
+        if let Some(slots) = self.values.get_mut(first..=last) {
+            slots.fill(value);
+        }
+    }
+}
