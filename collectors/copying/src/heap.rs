@@ -6,7 +6,7 @@
 //! the `U` bytes fromspace holds. So it closes at most `U / (C - S + 8)` chunks, and
 //!
 //! ```text
-//! reserve(U) = floor(U / (C - S + 8)) + 1
+//! reserve(U) = floor(U / (C - S + 8)) + 1        (and nothing for U = 0)
 //! ```
 //! chunks are always enough, whatever the order of copying and the waste at the tails. The heap
 //! takes a chunk, or pages for a large object, only if afterwards chunks in use, reserve and large
@@ -77,6 +77,9 @@ impl CopyingHeap {
 
     /// Chunks that copying `bytes` can take at most: see the formula above.
     pub(crate) fn reserve_chunks(&self, bytes: u64) -> u64 {
+        if bytes == 0 {
+            return 0;
+        }
         let filled = self.pool.chunk_bytes() - self.max_small_bytes() + 8;
         bytes / u64::from(filled) + 1
     }

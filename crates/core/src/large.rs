@@ -45,7 +45,9 @@ impl LargeObjects {
             return Ok(None);
         };
         let offset = start * PAGE_BYTES;
-        let Some(object) = ObjectRef::from_offset(offset) else { return Ok(None) };
+        let Some(object) = ObjectRef::from_offset(offset) else {
+            return Ok(None);
+        };
         if let Err(error) =
             memory.grow_to(u64::from(offset) + u64::from(pages) * u64::from(PAGE_BYTES))
         {

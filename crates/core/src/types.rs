@@ -3,9 +3,10 @@
 //! Every type is generic over how it names a concrete type: by [`TypeId`] in canonical form (the
 //! default), by [`TypeUse`] inside a recursion group that is being defined.
 
+mod display;
+
 use crate::TypeId;
 use smallvec::SmallVec;
-use std::fmt;
 
 /// How a definition names a concrete type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -244,6 +245,12 @@ impl<R: Copy> StorageType<R> {
         }
     }
 
+    /// Bytes a field or element takes; four for a reference.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        1 << self.bytes_log2()
+    }
+
     /// The type of the value a read yields: `i32` for packed integers.
     #[must_use]
     pub const fn unpacked(self) -> ValType<R> {
@@ -350,78 +357,5 @@ impl SubTypeDef {
             supertype: None,
             composite: composite.map(&TypeUse::Id),
         }
-    }
-}
-
-impl fmt::Display for TypeUse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Member(index) => write!(f, "$member{index}"),
-        }
-    }
-}
-
-impl fmt::Display for TypeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${}", self.bits())
-    }
-}
-
-impl<R: fmt::Display> fmt::Display for HeapType<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Any => "any",
-            Self::Eq => "eq",
-            Self::I31 => "i31",
-            Self::Struct => "struct",
-            Self::Array => "array",
-            Self::None => "none",
-            Self::Func => "func",
-            Self::NoFunc => "nofunc",
-            Self::Extern => "extern",
-            Self::NoExtern => "noextern",
-            Self::Exn => "exn",
-            Self::NoExn => "noexn",
-            Self::Concrete(id) => return id.fmt(f),
-        })
-    }
-}
-
-impl<R: fmt::Display> fmt::Display for RefType<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "(ref {}{})",
-            if self.nullable { "null " } else { "" },
-            self.heap_type
-        )
-    }
-}
-
-impl<R: fmt::Display> fmt::Display for ValType<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-            Self::V128 => "v128",
-            Self::Ref(reference) => return reference.fmt(f),
-        })
-    }
-}
-
-impl<R: fmt::Display> fmt::Display for FuncType<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(func")?;
-        for (word, types) in [("param", &self.params[..]), ("result", &self.results[..])] {
-            if !types.is_empty() {
-                write!(f, " ({word}")?;
-                types.iter().try_for_each(|val| write!(f, " {val}"))?;
-                f.write_str(")")?;
-            }
-        }
-        f.write_str(")")
     }
 }

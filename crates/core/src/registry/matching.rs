@@ -115,11 +115,13 @@ impl Inner {
     }
 
     pub(super) fn is_instance(&self, type_id: TypeId, heap_type: HeapType) -> bool {
-        match (type_id, heap_type) {
-            (TypeId::EXTERN, _) => matches!(heap_type, HeapType::Any | HeapType::Extern),
-            (TypeId::EXN, _) => heap_type == HeapType::Exn,
-            (_, HeapType::Extern) => self.is_traced(HeapType::Concrete(type_id)),
-            _ => self.heap_type_matches(HeapType::Concrete(type_id), heap_type),
+        match type_id {
+            TypeId::EXTERN => matches!(heap_type, HeapType::Any | HeapType::Extern),
+            TypeId::EXN => heap_type == HeapType::Exn,
+            // A zeroed or forged header.
+            id if self.info(id).is_none() => false,
+            id if heap_type == HeapType::Extern => self.is_traced(HeapType::Concrete(id)),
+            id => self.heap_type_matches(HeapType::Concrete(id), heap_type),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Canonicalisation, validation and matching.
 
 use super::*;
-use crate::types::RefType;
+use crate::layout::MAX_STRUCT_FIELDS;
+use crate::types::{RefType, TypeUse};
 use proptest::prelude::*;
 
 fn open_struct(supertype: Option<TypeUse>, fields: Vec<FieldType<TypeUse>>) -> SubTypeDef {
@@ -220,4 +221,131 @@ fn abstract_types_form_their_hierarchies() {
         registry.is_instance(TypeId::EXTERN, HeapType::Any)
             && !registry.is_instance(TypeId::EXTERN, HeapType::Eq)
     );
+}
+
+#[test]
+fn an_id_of_no_type_is_an_instance_of_nothing() {
+    let registry = TypeRegistry::new();
+    let func = registry.register_func(FuncType::new([], [])).unwrap();
+    let unknown = [0, func.bits() + 1, TypeId::MAX].map(TypeId::from_bits);
+    for id in unknown {
+        let concrete = unknown.map(HeapType::Concrete);
+        let abstracts = [
+            HeapType::Any,
+            HeapType::Eq,
+            HeapType::Extern,
+            HeapType::Exn,
+            HeapType::Func,
+        ];
+        for heap_type in concrete.into_iter().chain(abstracts) {
+            assert!(!registry.is_instance(id, heap_type), "{id} in {heap_type}");
+        }
+    }
+    assert!(registry.is_instance(TypeId::EXN, HeapType::Exn));
+    assert!(!registry.is_instance(TypeId::EXN, HeapType::Extern));
+    assert!(!registry.is_instance(func, HeapType::Extern));
+}
+
+#[test]
+fn references_to_functions_are_not_in_the_reference_map() {
+    let registry = TypeRegistry::new();
+    let func = registry.register_func(FuncType::new([], [])).unwrap();
+    let to_func = ValType::Ref(RefType::nullable(HeapType::Concrete(func)));
+    let fields = [
+        ValType::FUNCREF,
+        ValType::ANYREF,
+        to_func,
+        ValType::EXTERNREF,
+        ValType::I32,
+    ];
+    let id = registry
+        .register_struct(StructType::new(fields.map(FieldType::mutable)))
+        .unwrap();
+    let info = registry.sub_type(id);
+    let expected = [1, 3].map(|field| 1_u64 << ((info.field_offset(field) - HEADER_BYTES) / 4));
+    assert_eq!(info.shape.ref_words, expected[0] | expected[1]);
+    assert_eq!(info.shape.size_bytes, 32);
+    let array = |element| {
+        registry
+            .register_array(ArrayType::new(FieldType::mutable(element)))
+            .unwrap()
+    };
+    assert!(!registry.sub_type(array(to_func)).shape.element_is_ref);
+    assert!(
+        registry
+            .sub_type(array(ValType::ANYREF))
+            .shape
+            .element_is_ref
+    );
+}
+
+#[test]
+fn elements_start_where_they_are_aligned() {
+    let registry = TypeRegistry::new();
+    let elements = [
+        (StorageType::I8, 12, 0),
+        (StorageType::I16, 12, 1),
+        (ValType::F32.into(), 12, 2),
+        (ValType::I64.into(), 16, 3),
+        (ValType::V128.into(), 16, 4),
+    ];
+    for (element, first_bytes, log2) in elements {
+        let id = registry
+            .register_array(ArrayType::new(FieldType::mutable(element)))
+            .unwrap();
+        let shape = registry.tables().shape(id).to_owned();
+        assert_eq!(
+            (shape.size_bytes, shape.element_log2),
+            (first_bytes, log2),
+            "{element}"
+        );
+        assert_eq!(element.bytes(), 1 << log2);
+    }
+}
+
+#[test]
+fn mutable_fields_are_invariant_and_the_others_covariant() {
+    let registry = TypeRegistry::new();
+    let eq = ValType::Ref(RefType::nullable(HeapType::Eq));
+    let any = ValType::ANYREF;
+    let extends = |sup: FieldType<TypeUse>, sub: FieldType<TypeUse>| {
+        let group = [
+            open_struct(None, vec![sup]),
+            open_struct(Some(TypeUse::Member(0)), vec![sub]),
+        ];
+        registry.register_group(&group).is_ok()
+    };
+    assert!(extends(FieldType::immutable(any), FieldType::immutable(eq)));
+    assert!(!extends(
+        FieldType::immutable(eq),
+        FieldType::immutable(any)
+    ));
+    assert!(extends(FieldType::mutable(any), FieldType::mutable(any)));
+    assert!(!extends(FieldType::mutable(any), FieldType::mutable(eq)));
+    assert!(!extends(FieldType::immutable(any), FieldType::mutable(any)));
+    assert!(!extends(
+        FieldType::immutable(StorageType::I8),
+        FieldType::immutable(StorageType::I16)
+    ));
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_registration_does_not_matter(
+        (groups, order) in prop::collection::vec(group(), 1..6)
+            .prop_flat_map(|groups| (Just(groups.clone()), Just((0..groups.len()).collect::<Vec<_>>()).prop_shuffle()))
+    ) {
+        let (forward, shuffled) = (TypeRegistry::new(), TypeRegistry::new());
+        let ids: Vec<_> = groups.iter().map(|g| forward.register_group(g).unwrap()).collect();
+        for index in &order {
+            shuffled.register_group(&groups[*index]).unwrap();
+        }
+        prop_assert_eq!(forward.len(), shuffled.len());
+        for (a, ids_a) in groups.iter().zip(&ids) {
+            for (b, ids_b) in groups.iter().zip(&ids) {
+                let again = |g| shuffled.register_group(g).unwrap();
+                prop_assert_eq!(ids_a == ids_b, again(a) == again(b));
+            }
+        }
+    }
 }

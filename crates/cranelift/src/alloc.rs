@@ -1,0 +1,205 @@
+//! Allocation: a bump in line, the rest in a cold block.
+//!
+//! Bump allocation of a constant size is two loads, an add, a compare, and stores of the cursor
+//! and the header. **No wrap:** the cursor is at most the limit, both trusted, the limit is at most
+//! 2^32 - 64 KiB, and no more than 64 KiB are added. The body is left unset: who allocates stores
+//! every field (through [`Known::Fresh`]) before the next safepoint.
+//!
+//! Reference operands stored into the new object must be read *after* the allocation, from their
+//! [`RefVar`]s named in `live`: the slow path may have moved what they refer to.
+
+use crate::emitter::{Alloc, constant};
+use crate::{Elements, Emitter, HeapTrap, Known, Place, RefFrame, RefVar, Region, SlowPaths};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, Inst, InstBuilder, Value, types};
+use cranelift_frontend::FunctionBuilder;
+use windrow_core::{ARRAY_LENGTH_OFFSET, OBJECT_ALIGN, StateOffset, TypeId};
+
+/// Where an array's length lies.
+pub(crate) const LENGTH: Place = Place {
+    offset: ARRAY_LENGTH_OFFSET,
+    ty: types::I32,
+    region: Region::Length,
+};
+
+/// Where a header lies.
+const HEADER: Place = Place {
+    offset: 0,
+    ty: types::I64,
+    region: Region::Header,
+};
+
+/// What an allocation needs besides what is allocated.
+struct Request<'a> {
+    frame: &'a mut RefFrame,
+    live: &'a [RefVar],
+    type_id: TypeId,
+}
+
+impl Emitter {
+    /// Allocates a struct of `bytes` bytes, header included, as its shape says.
+    ///
+    /// The result is [`Known::Fresh`]; its fields are unset. A safepoint, at which `live` survive.
+    /// Traps with [`HeapTrap::Host`] when there is no room. The builder is left in a new block.
+    pub fn struct_new(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        frame: &mut RefFrame,
+        live: &[RefVar],
+        slow: &mut dyn SlowPaths,
+        type_id: TypeId,
+        bytes: u32,
+    ) -> Value {
+        let mut request = Request {
+            frame,
+            live,
+            type_id,
+        };
+        let call = |b: &mut FunctionBuilder<'_>| slow.allocate_struct(b, type_id);
+        match self.alloc {
+            Alloc::Bump {
+                cursor,
+                limit,
+                max_bytes,
+            } if bytes <= max_bytes => {
+                let size = b.ins().iconst(types::I32, i64::from(bytes));
+                let cold = cold_block(b);
+                self.bump(b, &mut request, (cursor, limit), size, cold, None, call)
+            }
+            _ => self.allocate_call(b, &mut request, call),
+        }
+    }
+
+    /// Allocates an array of `length` elements, an `i32` taken as unsigned.
+    ///
+    /// The result is [`Known::Fresh`]; its elements are unset, see [`Emitter::array_init`]. A
+    /// safepoint, at which `live` survive. Traps with [`HeapTrap::Host`] when there is no room.
+    /// The builder is left in a new block.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one allocation")]
+    pub fn array_new(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        frame: &mut RefFrame,
+        live: &[RefVar],
+        slow: &mut dyn SlowPaths,
+        type_id: TypeId,
+        elements: Elements,
+        length: Value,
+    ) -> Value {
+        let mut request = Request {
+            frame,
+            live,
+            type_id,
+        };
+        let call = |b: &mut FunctionBuilder<'_>| slow.allocate_array(b, type_id, length);
+        let Alloc::Bump {
+            cursor,
+            limit,
+            max_bytes,
+        } = self.alloc
+        else {
+            return self.allocate_call(b, &mut request, call);
+        };
+        let most = max_bytes.saturating_sub(elements.offset()) >> elements.log2();
+        let (size, cold) = match constant(b, length) {
+            Some(length) if length <= most => {
+                let bytes = elements.offset() + (length << elements.log2());
+                let bytes = bytes.next_multiple_of(OBJECT_ALIGN);
+                (b.ins().iconst(types::I32, i64::from(bytes)), cold_block(b))
+            }
+            Some(_) => return self.allocate_call(b, &mut request, call),
+            None => {
+                let cold = cold_block(b);
+                let fits = b.create_block();
+                let large = b
+                    .ins()
+                    .icmp_imm_u(IntCC::UnsignedGreaterThan, length, i64::from(most));
+                b.ins().brif(large, cold, &[], fits, &[]);
+                b.switch_to_block(fits);
+                b.seal_block(fits);
+                (array_size(b, elements, length), cold)
+            }
+        };
+        self.bump(
+            b,
+            &mut request,
+            (cursor, limit),
+            size,
+            cold,
+            Some(length),
+            call,
+        )
+    }
+
+    /// Allocates `size` bytes, at most 64 KiB, in line, or by `call` in the block `cold`, to which
+    /// the caller may have branched already.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one allocation")]
+    fn bump(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        request: &mut Request<'_>,
+        (cursor, limit): (StateOffset, StateOffset),
+        size: Value,
+        cold: Block,
+        length: Option<Value>,
+        call: impl FnOnce(&mut FunctionBuilder<'_>) -> Inst,
+    ) -> Value {
+        let (fast, done) = (b.create_block(), b.create_block());
+        let result = b.append_block_param(done, types::I32);
+
+        let object = self.load_state(b, types::I32, cursor, Region::Allocation);
+        let end = b.ins().iadd(object, size);
+        let limit = self.load_state(b, types::I32, limit, Region::Allocation);
+        let full = b.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
+        b.ins().brif(full, cold, &[], fast, &[]);
+        b.seal_block(cold);
+
+        b.switch_to_block(fast);
+        b.seal_block(fast);
+        self.store_state(b, end, cursor, Region::Allocation);
+        let header = self.abi().mutator.header_template | u64::from(request.type_id.bits());
+        let header = b.ins().iconst(types::I64, header.cast_signed());
+        self.store(b, object, Known::Fresh, HEADER, header);
+        if let Some(length) = length {
+            self.store(b, object, Known::Fresh, LENGTH, length);
+        }
+        b.ins().jump(done, &[object.into()]);
+
+        b.switch_to_block(cold);
+        let object = self.allocate_call(b, request, call);
+        b.ins().jump(done, &[object.into()]);
+
+        b.switch_to_block(done);
+        b.seal_block(done);
+        result
+    }
+
+    /// The slow path: spills, the call, reloads.
+    fn allocate_call(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        request: &mut Request<'_>,
+        call: impl FnOnce(&mut FunctionBuilder<'_>) -> Inst,
+    ) -> Value {
+        let call = request.frame.call(b, request.live, call);
+        self.after_call();
+        let object = b.func.dfg.first_result(call);
+        b.ins().trapz(object, HeapTrap::Host);
+        object
+    }
+}
+
+pub(crate) fn cold_block(b: &mut FunctionBuilder<'_>) -> Block {
+    let block = b.create_block();
+    b.set_cold_block(block);
+    block
+}
+
+/// Bytes of an array of `length` elements, which is small enough not to wrap.
+fn array_size(b: &mut FunctionBuilder<'_>, elements: Elements, length: Value) -> Value {
+    let body = b.ins().ishl_imm_u(length, i64::from(elements.log2()));
+    let padded = b
+        .ins()
+        .iadd_imm_u(body, i64::from(elements.offset() + OBJECT_ALIGN - 1));
+    b.ins().band_imm_s(padded, -i64::from(OBJECT_ALIGN))
+}

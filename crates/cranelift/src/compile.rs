@@ -1,0 +1,239 @@
+//! From CLIF to code with the records `windrow-stack` registers.
+
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::{Context, FinalizedRelocTarget, MachTrap};
+use smallvec::SmallVec;
+use windrow_stack::{Safepoint, TrapCode, TrapSite};
+
+/// Why a function could not be compiled, or its code not placed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// Cranelift refused the function.
+    #[error("the function cannot be compiled: {reason}")]
+    Codegen {
+        /// What Cranelift says, naming the place in the function.
+        reason: String,
+    },
+    /// The backend does not say how large a frame is, so that frames could not be walked.
+    #[error("the code generator gives no frame size for the call at byte {return_offset}")]
+    FrameSize {
+        /// Where the call returns to.
+        return_offset: u32,
+    },
+    /// The code refers to something in a way that cannot be placed.
+    #[error(
+        "a relocation of kind {kind} at byte {offset} is not supported: refer to it indirectly"
+    )]
+    Relocation {
+        /// Where the reference is.
+        offset: u32,
+        /// Its kind.
+        kind: Reloc,
+    },
+    /// The target of a relative reference is too far away.
+    #[error(
+        "the target of the reference at byte {offset} is more than 2 GiB away: place them in one range"
+    )]
+    OutOfReach {
+        /// Where the reference is.
+        offset: u32,
+    },
+}
+
+/// What code refers to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Symbol {
+    /// A function of the client's, by its own name.
+    Function(UserExternalName),
+    /// A function of the run-time library that an instruction was lowered to.
+    Library(LibCall),
+    /// A place in the same function.
+    Offset(u32),
+}
+
+/// A reference to be filled in once the code's address is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Relocation {
+    /// Where it is, in bytes from the function's start.
+    pub offset: u32,
+    /// How it is encoded.
+    pub kind: Reloc,
+    /// What it refers to.
+    pub symbol: Symbol,
+    /// Added to the symbol's address.
+    pub addend: i64,
+}
+
+/// Code of one function, not yet placed. Offsets are in bytes from its start.
+#[derive(Clone, Debug)]
+pub struct CompiledFunction {
+    /// The machine code, constants included.
+    pub code: Vec<u8>,
+    /// What the function's start must be a multiple of.
+    pub alignment: u32,
+    /// Every call, with the references live during it.
+    pub safepoints: Vec<Safepoint>,
+    /// Every instruction that may trap.
+    pub traps: Vec<TrapSite>,
+    /// Source locations: from this offset on, the code comes from this place (the bits of a
+    /// `SourceLoc`). Ascending.
+    pub locations: Vec<(u32, u32)>,
+    /// What is to be filled in.
+    pub relocations: Vec<Relocation>,
+}
+
+/// Compiles the function in `context`, which keeps its CLIF and can be cleared and used again.
+///
+/// # Errors
+/// [`CompileError::Codegen`] for a function Cranelift refuses; [`CompileError::Relocation`] for
+/// references by names Cranelift keeps to itself; [`CompileError::FrameSize`].
+///
+/// # Panics
+/// If Cranelift contradicts itself about its output.
+pub fn compile(
+    context: &mut Context,
+    isa: &dyn TargetIsa,
+) -> Result<CompiledFunction, CompileError> {
+    if let Err(error) = context.compile(isa, &mut ControlPlane::default()) {
+        return Err(CompileError::Codegen {
+            reason: format!("{:?}", error.inner),
+        });
+    }
+    let compiled = context.compiled_code().expect("compiled just now");
+    let buffer = &compiled.buffer;
+    let mut relocations = Vec::with_capacity(buffer.relocs().len());
+    for reloc in buffer.relocs() {
+        let symbol = match &reloc.target {
+            FinalizedRelocTarget::Func(offset) => Symbol::Offset(*offset),
+            FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
+                Symbol::Function(context.func.params.user_named_funcs()[*name].clone())
+            }
+            FinalizedRelocTarget::ExternalName(ExternalName::LibCall(call)) => {
+                Symbol::Library(*call)
+            }
+            FinalizedRelocTarget::ExternalName(_) => {
+                return Err(CompileError::Relocation {
+                    offset: reloc.offset,
+                    kind: reloc.kind,
+                });
+            }
+        };
+        let (offset, kind, addend) = (reloc.offset, reloc.kind, reloc.addend);
+        relocations.push(Relocation {
+            offset,
+            kind,
+            symbol,
+            addend,
+        });
+    }
+    Ok(CompiledFunction {
+        code: compiled.code_buffer().to_vec(),
+        alignment: buffer.alignment,
+        safepoints: safepoints(compiled)?,
+        traps: buffer.traps().iter().map(trap_site).collect(),
+        locations: buffer
+            .get_srclocs_sorted()
+            .iter()
+            .map(|loc| (loc.start, loc.loc.bits()))
+            .collect(),
+        relocations,
+    })
+}
+
+/// One safepoint a call, those without references included: the walker then finds every return
+/// address it meets.
+fn safepoints(compiled: &cranelift_codegen::CompiledCode) -> Result<Vec<Safepoint>, CompileError> {
+    let buffer = &compiled.buffer;
+    let frame_bytes = buffer
+        .frame_layout()
+        .map(|layout| layout.frame_to_fp_offset);
+    let mut maps = buffer.user_stack_maps().iter().peekable();
+    let mut safepoints = Vec::new();
+    for call in buffer.call_sites() {
+        let return_offset = call.ret_addr;
+        let mut slots = SmallVec::new();
+        let mut frame_bytes = frame_bytes;
+        if let Some((_, span, map)) = maps.next_if(|(offset, _, _)| *offset == return_offset) {
+            slots.extend(map.entries().map(|(_, offset)| offset));
+            frame_bytes = Some(*span);
+        }
+        let frame_bytes = frame_bytes.ok_or(CompileError::FrameSize { return_offset })?;
+        safepoints.push(Safepoint {
+            return_offset,
+            frame_bytes,
+            slots,
+        });
+    }
+    assert!(
+        maps.next().is_none(),
+        "every stack map belongs to a call, in order"
+    );
+    Ok(safepoints)
+}
+
+fn trap_site(trap: &MachTrap) -> TrapSite {
+    TrapSite {
+        offset: trap.offset,
+        code: TrapCode(trap.code.as_raw()),
+    }
+}
+
+impl CompiledFunction {
+    /// Fills in the references of this function's code, a copy of which lies in `code` and will
+    /// run at `address`. `resolve` says where a function or library function is.
+    ///
+    /// # Errors
+    /// [`CompileError::Relocation`] for a kind this does not know, [`CompileError::OutOfReach`].
+    ///
+    /// # Panics
+    /// If `code` is shorter than the function.
+    pub fn relocate(
+        &self,
+        code: &mut [u8],
+        address: usize,
+        mut resolve: impl FnMut(&Symbol) -> usize,
+    ) -> Result<(), CompileError> {
+        for relocation in &self.relocations {
+            let target = match relocation.symbol {
+                Symbol::Offset(offset) => address.wrapping_add(offset as usize),
+                _ => resolve(&relocation.symbol),
+            };
+            relocation.apply(code, address, target)?;
+        }
+        Ok(())
+    }
+}
+
+impl Relocation {
+    fn apply(&self, code: &mut [u8], address: usize, target: usize) -> Result<(), CompileError> {
+        let offset = self.offset;
+        let at = offset as usize;
+        let out_of_reach = CompileError::OutOfReach { offset };
+        let sum = (target as i64).wrapping_add(self.addend);
+        let distance = sum.wrapping_sub(address.wrapping_add(at) as i64);
+        match self.kind {
+            Reloc::Abs8 => code[at..at + 8].copy_from_slice(&sum.to_le_bytes()),
+            Reloc::X86PCRel4 | Reloc::X86CallPCRel4 | Reloc::X86CallPLTRel4 => {
+                let distance = i32::try_from(distance).map_err(|_| out_of_reach)?;
+                code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+            }
+            Reloc::Arm64Call => {
+                let words = i32::try_from(distance >> 2).map_err(|_| out_of_reach)?;
+                if !(-(1 << 25)..1 << 25).contains(&words) {
+                    return Err(CompileError::OutOfReach { offset });
+                }
+                let mut bytes = [0; 4];
+                bytes.copy_from_slice(&code[at..at + 4]);
+                let branch = (u32::from_le_bytes(bytes) & 0xfc00_0000)
+                    | (words.cast_unsigned() & 0x03ff_ffff);
+                code[at..at + 4].copy_from_slice(&branch.to_le_bytes());
+            }
+            kind => return Err(CompileError::Relocation { offset, kind }),
+        }
+        Ok(())
+    }
+}

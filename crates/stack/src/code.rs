@@ -1,0 +1,194 @@
+//! What a compiler tells about its code: safepoints, traps and functions, as plain data.
+//!
+//! The numbers are those Cranelift hands out. For each entry `(return_offset, span, map)` of
+//! `CompiledCode::buffer.user_stack_maps()`, `return_offset` is the offset of the instruction
+//! after the call, `span` the distance from the frame pointer down to the stack pointer while the
+//! call runs (outgoing arguments, stack slots, spills and saved registers; neither the saved frame
+//! pointer nor the return address), and `map.entries()` gives offsets upwards from that stack
+//! pointer. So a slot lies at `fp - frame_bytes + offset`. Offsets are relative to the start of
+//! the function; whoever lays functions out in one range adds the function's own offset.
+//!
+//! `buffer.traps()` gives the offset of the very instruction that faults: the `ud2`, the division,
+//! the load or store, which is the pc a signal handler sees.
+
+use crate::StackError;
+use smallvec::SmallVec;
+use std::num::NonZeroU8;
+
+/// Why code trapped: a small number whose meaning belongs to the compiler that chose it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub struct TrapCode(pub NonZeroU8);
+
+impl TrapCode {
+    /// The code with this number, or `None` for zero.
+    #[must_use]
+    pub const fn new(code: u8) -> Option<Self> {
+        match NonZeroU8::new(code) {
+            Some(code) => Some(Self(code)),
+            None => None,
+        }
+    }
+
+    /// The number of this code.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0.get()
+    }
+}
+
+/// The references a frame holds while one call in it runs.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Safepoint {
+    /// Where the call returns to, in bytes from the range's start.
+    pub return_offset: u32,
+    /// Distance from the frame pointer down to the stack pointer during the call, in bytes.
+    pub frame_bytes: u32,
+    /// Where the references are, in bytes up from that stack pointer. Order and repetition do not
+    /// matter.
+    pub slots: SmallVec<[u32; 8]>,
+}
+
+/// An instruction that traps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TrapSite {
+    /// Where the instruction is, in bytes from the range's start.
+    pub offset: u32,
+    /// What its trap means.
+    pub code: TrapCode,
+}
+
+/// Where a function lies in a range of code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FunctionRange {
+    /// Its first byte, in bytes from the range's start.
+    pub start: u32,
+    /// Its size in bytes.
+    pub len: u32,
+    /// What the client calls it; backtraces carry it.
+    pub id: u64,
+}
+
+/// A range of compiled code with all that is known of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CodeRange {
+    /// Address of the first byte.
+    pub start: usize,
+    /// Size in bytes.
+    pub len: usize,
+    /// Its safepoints, in any order. A call without one holds no references; giving it one with
+    /// no slots saves the walker a search among ranges where frames of many ranges alternate.
+    pub safepoints: Vec<Safepoint>,
+    /// Its trap sites, in any order.
+    pub traps: Vec<TrapSite>,
+    /// Its functions, in any order; code that backtraces should not show belongs to none.
+    pub functions: Vec<FunctionRange>,
+}
+
+impl CodeRange {
+    /// Sorts every list and drops repetitions.
+    ///
+    /// # Errors
+    /// [`StackError::BadRange`], [`StackError::BadSafepoint`], [`StackError::BadTrap`] or
+    /// [`StackError::BadFunction`] for data that cannot be true.
+    pub(crate) fn normalise(&mut self) -> Result<(), StackError> {
+        let (start, len) = (self.start, self.len);
+        if len == 0 || start == 0 || start.checked_add(len).is_none() || u32::try_from(len).is_err()
+        {
+            return Err(StackError::BadRange { start, len });
+        }
+        self.normalise_safepoints()?;
+        self.normalise_traps()?;
+        self.normalise_functions()
+    }
+
+    fn normalise_safepoints(&mut self) -> Result<(), StackError> {
+        for Safepoint {
+            return_offset,
+            frame_bytes,
+            slots,
+        } in &mut self.safepoints
+        {
+            let bad = |reason| StackError::BadSafepoint {
+                return_offset: *return_offset,
+                reason,
+            };
+            // A call may be a range's last instruction, so the end itself is a return address.
+            if *return_offset == 0 || *return_offset as usize > self.len {
+                return Err(bad("the return address lies outside the code"));
+            }
+            slots.sort_unstable();
+            slots.dedup();
+            if slots.iter().any(|slot| !slot.is_multiple_of(4)) {
+                return Err(bad(
+                    "a slot is not a multiple of four bytes from the stack pointer",
+                ));
+            }
+            if slots
+                .last()
+                .is_some_and(|last| last.checked_add(4).is_none_or(|end| end > *frame_bytes))
+            {
+                return Err(bad("a slot lies outside the frame"));
+            }
+        }
+        self.safepoints
+            .sort_unstable_by_key(|safepoint| safepoint.return_offset);
+        match self
+            .safepoints
+            .windows(2)
+            .find(|w| w[0].return_offset == w[1].return_offset)
+        {
+            Some(twins) => Err(StackError::BadSafepoint {
+                return_offset: twins[0].return_offset,
+                reason: "the return address has two stack maps",
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn normalise_traps(&mut self) -> Result<(), StackError> {
+        self.traps
+            .sort_unstable_by_key(|trap| (trap.offset, trap.code));
+        self.traps.dedup();
+        let outside = self
+            .traps
+            .last()
+            .filter(|last| last.offset as usize >= self.len);
+        if let Some(trap) = outside {
+            return Err(StackError::BadTrap {
+                offset: trap.offset,
+                reason: "it lies outside the code",
+            });
+        }
+        match self.traps.windows(2).find(|w| w[0].offset == w[1].offset) {
+            Some(twins) => {
+                let reason = "the instruction has two trap codes";
+                Err(StackError::BadTrap {
+                    offset: twins[0].offset,
+                    reason,
+                })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn normalise_functions(&mut self) -> Result<(), StackError> {
+        self.functions
+            .sort_unstable_by_key(|function| function.start);
+        let mut end = 0_u64;
+        for function in &self.functions {
+            let bad = |reason| StackError::BadFunction {
+                id: function.id,
+                reason,
+            };
+            if u64::from(function.start) < end {
+                return Err(bad("it overlaps another function"));
+            }
+            end = u64::from(function.start) + u64::from(function.len);
+            if end > self.len as u64 {
+                return Err(bad("it lies outside the code"));
+            }
+        }
+        Ok(())
+    }
+}

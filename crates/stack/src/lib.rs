@@ -1,0 +1,56 @@
+//! Precise roots from compiled frames: stack maps, the walker, entry, exit and traps.
+//!
+//! A compiler [registers](CodeRegistry::register) each range of code with its stack maps, trap
+//! sites and functions. [`EntryGate::enter`] runs code in an activation of an isolate and returns
+//! when it returns or traps; code that calls the host first stores in the mutator state where it
+//! left. [`CompiledFrames`], a root source, follows the frames in between at a collection and shows
+//! every reference their stack maps name.
+//!
+//! What generated code must do: keep frame pointers; keep the state pointer in Cranelift's pinned
+//! register; compare the stack pointer with `MutatorState::STACK_LIMIT`; before it calls the host,
+//! store the frame pointer and the return address of the frame that leaves to
+//! `MutatorState::EXIT_FP` and `EXIT_PC`; trap by faulting at registered sites.
+//!
+//! Entry and traps exist on Linux on x86-64 and `AArch64`; registry and walker everywhere.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")
+)]
+
+mod backtrace;
+mod code;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[expect(
+    unsafe_code,
+    reason = "enters compiled code, leaves it at a trap, handles its signals"
+)]
+mod entry;
+mod error;
+#[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
+mod live;
+mod registry;
+#[expect(
+    unsafe_code,
+    reason = "vouches for the bounds of activations; the constructor's contract"
+)]
+mod roots;
+mod slot_pool;
+mod trap;
+mod walk;
+
+pub use backtrace::{BACKTRACE_FRAMES, Backtrace, Frame};
+pub use code::{CodeRange, FunctionRange, Safepoint, TrapCode, TrapSite};
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES};
+pub use error::StackError;
+pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};
+pub use roots::CompiledFrames;
+pub use trap::Trap;
+pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame, frames};

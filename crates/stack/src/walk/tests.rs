@@ -1,0 +1,287 @@
+//! Tests of the walker on made-up stacks, sound and corrupted.
+
+use super::*;
+use crate::backtrace::{BACKTRACE_FRAMES, Backtrace};
+use crate::code::{CodeRange, FunctionRange, Safepoint};
+use crate::registry::{CodeHandle, CodeRegistry};
+use proptest::prelude::*;
+use smallvec::{SmallVec, smallvec};
+use std::cell::Cell;
+use std::sync::Arc;
+
+const BASE: usize = 0x7f00_0000;
+const CODE: usize = 0x40_0000;
+const CODE_BYTES: usize = 0x1000;
+/// Calls with and without references, and their frame sizes.
+const SITES: [(u32, u32); 4] = [(0x10, 16), (0x20, 48), (0x30, 0), (0x1000, 32)];
+
+/// Words from `BASE` on, which count how often they are read.
+struct Words {
+    words: Vec<usize>,
+    reads: Cell<usize>,
+}
+
+impl StackMemory for Words {
+    fn word(&self, address: usize) -> Option<usize> {
+        self.reads.set(self.reads.get() + 1);
+        let offset = address.checked_sub(BASE)?;
+        if !offset.is_multiple_of(WORD_BYTES) {
+            return None;
+        }
+        self.words.get(offset / WORD_BYTES).copied()
+    }
+}
+
+fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
+    let registry = CodeRegistry::new();
+    let mut safepoints = Vec::new();
+    for (return_offset, frame_bytes) in SITES {
+        let slots: SmallVec<[u32; 8]> = if frame_bytes > 8 {
+            smallvec![8, 0]
+        } else {
+            smallvec![]
+        };
+        safepoints.push(Safepoint {
+            return_offset,
+            frame_bytes,
+            slots,
+        });
+    }
+    let functions = vec![FunctionRange {
+        start: 0,
+        len: 0x1000,
+        id: 77,
+    }];
+    let code = CodeRange {
+        start: CODE,
+        len: CODE_BYTES,
+        safepoints,
+        traps: vec![],
+        functions,
+    };
+    let handle = registry.register(code).unwrap();
+    (registry, handle)
+}
+
+/// A stack of frames for calls at these sites, innermost first, each with some words to spare.
+fn stack(frames: &[(usize, usize)]) -> (Words, Activation, Vec<(usize, usize)>) {
+    let mut words = Vec::new();
+    let mut links: Vec<(usize, usize)> = Vec::new();
+    for &(site, spare) in frames {
+        let (return_offset, frame_bytes) = SITES[site];
+        words.resize(
+            words.len() + frame_bytes as usize / WORD_BYTES + spare,
+            0xdead,
+        );
+        let fp = BASE + words.len() * WORD_BYTES;
+        links.push((CODE + return_offset as usize, fp));
+        words.extend([0, 0]);
+    }
+    words.push(0xbeef);
+    let entry_fp = BASE + words.len() * WORD_BYTES;
+    words.extend([0x1, 0x2]);
+    for (index, &(_, fp)) in links.iter().enumerate() {
+        let at = (fp - BASE) / WORD_BYTES;
+        let (pc, caller_fp) = links.get(index + 1).copied().unwrap_or((0x1234, entry_fp));
+        (words[at], words[at + 1]) = (caller_fp, pc);
+    }
+    let (exit_pc, exit_fp) = links.first().copied().unwrap_or((0, entry_fp));
+    (
+        Words {
+            words,
+            reads: Cell::new(0),
+        },
+        Activation {
+            entry_fp,
+            exit_fp,
+            exit_pc,
+        },
+        links,
+    )
+}
+
+fn walk_all(
+    words: &Words,
+    code: &CodeReader<'_>,
+    activation: Activation,
+) -> Result<Vec<(usize, usize)>, WalkError> {
+    frames(words, code, activation)
+        .map(|frame| frame.map(|frame| (frame.pc, frame.fp)))
+        .collect()
+}
+
+#[test]
+fn every_frame_is_seen_with_its_stack_pointer_and_slots() {
+    let (registry, _handle) = registry();
+    let (words, activation, links) = stack(&[(1, 3), (2, 0), (0, 1), (3, 0)]);
+    let code = registry.read();
+    let mut walk = frames(&words, &code, activation);
+    for ((pc, fp), (site, slots)) in links.into_iter().zip([(1, 2), (2, 0), (0, 2), (3, 2)]) {
+        let frame = walk.next().unwrap().unwrap();
+        assert_eq!(
+            (frame.pc, frame.fp, frame.sp),
+            (pc, fp, fp - SITES[site].1 as usize)
+        );
+        assert_eq!(frame.slots, &[0, 8][..slots]);
+    }
+    assert_eq!(walk.next(), None);
+    assert_eq!(walk.walked(), 4);
+    assert_eq!(words.reads.get(), 8, "two words a frame");
+}
+
+#[test]
+fn an_activation_that_never_left_has_no_frames() {
+    let (registry, _handle) = registry();
+    let (words, ..) = stack(&[]);
+    let code = registry.read();
+    for entry_fp in [0, BASE] {
+        let activation = Activation {
+            entry_fp,
+            exit_fp: 0,
+            exit_pc: 0,
+        };
+        assert_eq!(walk_all(&words, &code, activation), Ok(vec![]));
+    }
+}
+
+#[test]
+fn each_kind_of_corruption_is_named_with_its_frame() {
+    let (registry, _handle) = registry();
+    let code = registry.read();
+    let frames = [(0, 0), (2, 1), (1, 0), (0, 0)];
+    let (_, _, links) = stack(&frames);
+    let fp = |index: usize| links[index].1;
+    // What to write, relative to the second frame's link words, and what the third frame is told.
+    let cases = [
+        (0, fp(1), WalkFault::NotRising),
+        (0, fp(0), WalkFault::NotRising),
+        (0, fp(1) + WORD_BYTES, WalkFault::NotRising),
+        (0, 0, WalkFault::NotRising),
+        (0, fp(2) + 4, WalkFault::OutOfBounds),
+        (0, usize::MAX, WalkFault::OutOfBounds),
+        (0, fp(1) + 16 + WORD_BYTES, WalkFault::Overlap),
+        (1, 0x1234, WalkFault::UnknownCode),
+        (1, CODE, WalkFault::UnknownCode),
+        (1, 0, WalkFault::UnknownCode),
+    ];
+    for (word, value, fault) in cases {
+        let (mut words, activation, _) = stack(&frames);
+        words.words[(fp(1) - BASE) / WORD_BYTES + word] = value;
+        let error = walk_all(&words, &code, activation).unwrap_err();
+        assert_eq!(
+            (error.frame, error.fault),
+            (2, fault),
+            "{value:#x}: {error}"
+        );
+        let HeapError::CorruptStack {
+            frame: 2, reason, ..
+        } = HeapError::from(error)
+        else {
+            panic!("another error");
+        };
+        assert_eq!(reason, fault.reason());
+    }
+}
+
+#[test]
+fn memory_that_ends_too_early_is_an_error() {
+    let (registry, _handle) = registry();
+    let (mut words, activation, links) = stack(&[(0, 0), (1, 0)]);
+    words.words.truncate((links[1].1 - BASE) / WORD_BYTES + 1);
+    let error = walk_all(&words, &registry.read(), activation).unwrap_err();
+    assert_eq!((error.frame, error.fault), (1, WalkFault::Unreadable));
+}
+
+#[test]
+fn a_backtrace_keeps_the_innermost_frames_and_counts_the_rest() {
+    let (registry, _handle) = registry();
+    let sites: Vec<_> = (0..1000).map(|index| (index % 4, index % 3)).collect();
+    let (words, activation, links) = stack(&sites);
+    let code = registry.read();
+    let mut trace = Backtrace::default();
+    trace.extend(&words, &code, activation);
+    assert_eq!(
+        (trace.frames.len(), trace.depth()),
+        (BACKTRACE_FRAMES, 1000)
+    );
+    assert_eq!(trace.broken, None);
+    for (frame, (pc, _)) in trace.frames.iter().zip(&links) {
+        assert_eq!(frame.pc, *pc);
+        let place = frame.function.unwrap();
+        assert_eq!((place.id, place.offset as usize), (77, pc - 1 - CODE));
+    }
+    let Activation {
+        exit_fp, entry_fp, ..
+    } = activation;
+    let trap = Backtrace::of_trap(&words, &code, CODE + 5, exit_fp, entry_fp);
+    assert_eq!(trap.frames[0].function.unwrap().offset, 5);
+    assert_eq!(trap.frames[1..], trace.frames[1..]);
+    assert_eq!(trap.depth(), 1000);
+    for wild in [0, 3, BASE - 8, usize::MAX - 7] {
+        let trap = Backtrace::of_trap(&words, &code, CODE + 5, wild, entry_fp);
+        assert_eq!((trap.depth(), trap.broken.is_some()), (1, true));
+    }
+}
+
+proptest! {
+    /// Any stack whatever: frames that are really there, or an error; always an end.
+    #[test]
+    fn a_corrupted_stack_ends_in_frames_or_an_error(
+        sites in prop::collection::vec((0_usize..4, 0_usize..3), 1..40),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..6, any::<usize>()), 0..6),
+    ) {
+        let (registry, _handle) = registry();
+        let (mut words, activation, links) = stack(&sites);
+        let sound = damage.is_empty();
+        for (at, kind, bits) in damage {
+            let at = at.index(words.words.len());
+            let bytes = words.words.len() * WORD_BYTES;
+            words.words[at] = match kind {
+                0 => bits,
+                1 => BASE + bits % bytes,
+                2 => BASE + bits % bytes / 8 * 8,
+                3 => CODE + bits % (CODE_BYTES + 2),
+                4 => CODE + SITES[bits % 4].0 as usize,
+                _ => words.words[at] ^ (1 << (bits % 64)),
+            };
+        }
+        let code = registry.read();
+        let result = walk_all(&words, &code, activation);
+        prop_assert!(words.reads.get() <= words.words.len());
+        if sound {
+            prop_assert_eq!(&result, &Ok(links));
+        }
+        if let Ok(frames) = result {
+            prop_assert!(frames.windows(2).all(|w| w[1].1 >= w[0].1 + LINK_BYTES));
+            let known = |&(pc, _): &(usize, usize)| code.call_site(pc).is_some();
+            prop_assert!(frames.iter().all(known));
+            prop_assert!(frames.iter().all(|frame| frame.1 < activation.entry_fp));
+        }
+    }
+
+    /// No bounds of an activation make a walk run away.
+    #[test]
+    fn wild_activations_end(
+        sites in prop::collection::vec((0_usize..4, 0_usize..3), 1..10),
+        wild: [usize; 3],
+        near in prop::array::uniform3(0_usize..4),
+    ) {
+        let (registry, _handle) = registry();
+        let (words, good, links) = stack(&sites);
+        let choose = |index: usize, fine: usize| match near[index] {
+            0 => wild[index],
+            1 => links[wild[index] % links.len()].1,
+            2 => CODE + SITES[wild[index] % 4].0 as usize,
+            _ => fine,
+        };
+        let activation = Activation {
+            entry_fp: choose(0, good.entry_fp),
+            exit_fp: choose(1, good.exit_fp),
+            exit_pc: choose(2, good.exit_pc),
+        };
+        let code = registry.read();
+        let frames = walk_all(&words, &code, activation).map_or(0, |frames| frames.len());
+        prop_assert!(frames <= links.len());
+        prop_assert!(words.reads.get() <= 2 * words.words.len());
+    }
+}
