@@ -32,10 +32,10 @@
 
 mod collectors;
 mod config;
-mod error;
-pub mod jit;
 mod store;
 mod value;
+pub mod jit;
+mod error;
 
 pub use collectors::{CollectorKind, UnknownCollector};
 pub use config::Config;
@@ -48,3 +48,8 @@ pub use windrow_core::{
     Properties, RefType, Statistics, StorageType, StructType, TypeError, TypeId, TypeRegistry,
     UnknownMemory, ValType, Zeal,
 };
+
+/// The README's code, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

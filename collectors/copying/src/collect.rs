@@ -29,6 +29,7 @@ impl CopyingHeap {
         });
         cx.stats.copied_bytes += copied.bytes;
         cx.stats.copied_objects += copied.objects;
+        self.keep_to_limit(end);
         cx.state.cursor = end;
         cx.state.limit = self.limit;
         Ok(())

@@ -8,10 +8,17 @@
 //! ```text
 //! reserve(U) = floor(U / (C - S + 8)) + 1        (and nothing for U = 0)
 //! ```
-//! chunks are always enough, whatever the order of copying and the waste at the tails. The heap
-//! takes a chunk, or pages for a large object, only if afterwards chunks in use, reserve and large
-//! objects fit the hard limit, and so many chunks can still be had from the address space. A
-//! collection that asks for more has met a corrupt heap.
+//! chunks are always enough, whatever the order of copying and the waste at the tails. The tails
+//! may leave more chunks in use after a collection than before, up to `reserve(U)`, and the next
+//! collection needs its reserve too, so what `n` chunks that hold at most `U` bytes commit is
+//!
+//! ```text
+//! max(n, reserve(U)) + reserve(U)
+//! ```
+//! The heap takes a chunk, or pages for a large object, only if afterwards that and the large
+//! objects fit the hard limit, and so many chunks can be had from the address space. Where the rest
+//! of the open chunk would not fit after a collection, it is given up. A collection that asks for
+//! more chunks has met a corrupt heap.
 
 use crate::chunks::{Chunk, ChunkPool, SMALL_FRACTION};
 use windrow_core::{
@@ -91,18 +98,34 @@ impl CopyingHeap {
         (self.closed.len() as u64 + open, most_bytes)
     }
 
+    /// Chunks committed after taking `more`, reserve included.
+    fn chunks_needed(&self, more: u64) -> u64 {
+        let (chunks, most_bytes) = self.chunks_after(more);
+        let reserve = self.reserve_chunks(most_bytes);
+        chunks.max(reserve) + reserve
+    }
+
+    /// Free chunks that must stay to be had after taking `more`.
+    fn chunks_to_keep(&self, more: u64) -> u64 {
+        self.chunks_needed(more) - self.chunks_after(more).0
+    }
+
     /// Bytes committed after taking `more` chunks, reserve included.
     fn committed_bytes(&self, more: u64) -> u64 {
-        let (chunks, most_bytes) = self.chunks_after(more);
-        (chunks + self.reserve_chunks(most_bytes)) * u64::from(self.pool.chunk_bytes())
-            + self.large.committed_bytes()
+        self.chunks_needed(more) * u64::from(self.pool.chunk_bytes()) + self.large.committed_bytes()
     }
 
     /// Whether one more chunk keeps the limit and the reserve.
     fn may_take_chunk(&self) -> bool {
-        let (_, most_bytes) = self.chunks_after(1);
-        self.committed_bytes(1) <= self.max_bytes
-            && self.pool.available() > self.reserve_chunks(most_bytes)
+        self.committed_bytes(1) <= self.max_bytes && self.pool.available() > self.chunks_to_keep(1)
+    }
+
+    /// Gives up the rest of the open chunk where what it could hold would not fit the limit.
+    pub(crate) fn keep_to_limit(&mut self, cursor: u32) {
+        if self.committed_bytes(0) > self.max_bytes {
+            self.close_chunk(cursor);
+            self.limit = cursor;
+        }
     }
 
     fn allocate_large(
@@ -116,8 +139,7 @@ impl CopyingHeap {
         if !fits || u64::from(bytes) > self.budget_bytes {
             return Err(AllocError::Exhausted);
         }
-        let (_, most_bytes) = self.chunks_after(0);
-        let keep = self.pool.pages_to_keep(self.reserve_chunks(most_bytes));
+        let keep = self.pool.pages_to_keep(self.chunks_to_keep(0));
         match self
             .large
             .allocate(memory, self.pool.space(), bytes, header, keep)
@@ -199,8 +221,7 @@ impl GcHeap for CopyingHeap {
         self.budget_bytes = bytes.div_ceil(chunk_bytes).saturating_mul(chunk_bytes);
         let room = self.max_bytes.saturating_sub(self.committed_bytes(0)) / chunk_bytes;
         let chunks = (self.budget_bytes / chunk_bytes).min(room);
-        let (_, most_bytes) = self.chunks_after(chunks);
-        let keep = chunks + self.reserve_chunks(most_bytes);
+        let keep = chunks + self.chunks_to_keep(chunks);
         self.pool
             .trim(cx.memory, usize::try_from(keep).unwrap_or(usize::MAX));
     }
@@ -268,8 +289,7 @@ impl GcHeap for CopyingHeap {
                 )));
             }
         }
-        let (_, most_bytes) = self.chunks_after(0);
-        let reserve = self.reserve_chunks(most_bytes);
+        let reserve = self.chunks_to_keep(0);
         if self.pool.available() < reserve {
             report(Violation(format!(
                 "{reserve} chunks are needed to copy, {} can be had",

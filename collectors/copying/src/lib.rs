@@ -15,8 +15,8 @@
 #![deny(clippy::indexing_slicing)]
 
 mod chunks;
-mod collect;
 mod heap;
+mod collect;
 #[cfg(test)]
 mod tests;
 

@@ -180,8 +180,8 @@ fn full_means_full_and_room_comes_back() {
 }
 
 #[test]
-fn the_smallest_heap_holds_three_chunks() {
-    let bytes = 3 * u64::from(MIN_CHUNK_BYTES);
+fn the_smallest_heap_holds_four_chunks() {
+    let bytes = 4 * u64::from(MIN_CHUNK_BYTES);
     assert!(
         isolate(MemoryKind::Guarded, bytes, Zeal::OFF)
             .alloc_struct(TypeId::EXTERN, &mut [])
@@ -193,6 +193,53 @@ fn the_smallest_heap_holds_three_chunks() {
     };
     let mut small = isolate(MemoryKind::Guarded, bytes - 1, Zeal::OFF);
     assert_eq!(small.alloc_struct(TypeId::EXTERN, &mut []), Err(full));
+}
+
+#[test]
+fn an_empty_heap_commits_nothing() {
+    assert_eq!(
+        isolate(MemoryKind::Guarded, 0, Zeal::OFF)
+            .stats()
+            .committed_bytes,
+        0
+    );
+}
+
+/// Eight of the largest small objects fill a chunk; copied with a tiny one among them, seven do.
+#[test]
+fn tails_left_by_a_collection_stay_within_the_limit() {
+    let limit = 32 * u64::from(MIN_CHUNK_BYTES);
+    let mut isolate = isolate(MemoryKind::Guarded, limit, Zeal::OFF);
+    let bytes = ArrayType::new(FieldType::mutable(StorageType::I8));
+    let bytes = isolate.types().register_array(bytes).unwrap();
+    let any = ArrayType::new(FieldType::mutable(ValType::ANYREF));
+    let any = isolate.types().register_array(any).unwrap();
+    isolate.sync_types();
+    let mut roots = [isolate.alloc_array(any, 160, &mut []).unwrap().to_ref()];
+    let tiny = (0..160)
+        .filter(|index| index % 8 == 0)
+        .map(|index| (index, 1));
+    let large = (0..160)
+        .filter(|index| index % 8 != 0)
+        .map(|index| (index, 2048 - 12));
+    for (index, length) in tiny.chain(large) {
+        let Ok(new) = isolate.alloc_array(bytes, length, &mut roots) else {
+            break;
+        };
+        isolate.write_ref(object(roots[0]), 12 + index * 4, new.to_ref());
+    }
+    for _ in 0..4 {
+        isolate
+            .collect_with(CollectionKind::Full, &mut roots)
+            .unwrap();
+        let stats = isolate.stats();
+        assert!(stats.live_bytes > limit / 3, "{stats:?}");
+        assert!(
+            stats.peak_committed_bytes.max(stats.committed_bytes) <= limit,
+            "{stats:?}"
+        );
+    }
+    isolate.verify().unwrap();
 }
 
 #[test]

@@ -6,6 +6,11 @@
 
 mod driver;
 mod objects;
+#[expect(
+    unsafe_code,
+    reason = "what compiled code and its runtime trust is set through unsafe methods"
+)]
+mod trusted;
 mod verify;
 
 pub use objects::ExternError;
@@ -20,8 +25,8 @@ use crate::roots::{ActivationList, RootSource};
 use crate::shape::TypeTables;
 use crate::stats::Statistics;
 use crate::{
-    AllocSpec, CodeAbi, GrowthPolicy, HeapError, HeapLimits, HeapMemory, Memory, MemoryKind,
-    MutatorAbi, MutatorState, StateBlock, Zeal,
+    AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, Memory,
+    MemoryKind, MutatorAbi, MutatorState, StateBlock, Zeal,
 };
 use std::any::Any;
 use std::fmt;
@@ -205,11 +210,6 @@ impl Isolate {
         &self.state
     }
 
-    /// The words shared with compiled code.
-    pub fn state_mut(&mut self) -> &mut MutatorState {
-        &mut self.state
-    }
-
     /// Opens an activation: to be called right before compiled code is entered.
     pub fn enter_activation(&mut self) {
         self.activations.enter(&mut self.state.activation);
@@ -248,17 +248,6 @@ impl Isolate {
         &mut self.handles
     }
 
-    /// Adds a function and returns its id. Functions live as long as the isolate.
-    ///
-    /// # Panics
-    /// If the entry's type is not a registered function type's id, and after 2^31 functions.
-    pub fn add_function(&mut self, entry: FunctionEntry) -> FunctionId {
-        assert!(entry.type_id != 0, "a function has a type");
-        let id = self.functions.push(entry);
-        self.functions.publish(&mut self.state);
-        id
-    }
-
     /// Keeps `owner` (code, contexts of functions) alive until the isolate is dropped.
     pub fn keep_alive(&mut self, owner: Arc<dyn Any + Send + Sync>) {
         self.functions.keep_alive(owner);
@@ -295,6 +284,13 @@ impl Isolate {
         self.state.displays = self.tables.displays_address();
         self.state.kinds = self.tables.kinds_address();
         self.state.type_mask = self.tables.mask();
+        // Compiled code stores into a new object with no check: whatever the collector did, cursor
+        // and limit leave here inside the heap, and far enough from 2^32 not to wrap.
+        let end = u32::try_from(self.memory.len())
+            .unwrap_or(HEAP_END)
+            .min(HEAP_END);
+        self.state.cursor = self.state.cursor.min(HEAP_END);
+        self.state.limit = self.state.limit.min(end);
         if self.config.zeal.is_on() && matches!(self.abi.alloc, AllocSpec::Bump { .. }) {
             self.state.limit = self.state.cursor;
         }

@@ -5,34 +5,34 @@
 //! and the ABI that describe a collector to a compiler, root sources, and the [`Isolate`] that
 //! drives allocate -> collect -> grow -> retry. It knows no collector by name and no compiler.
 
-mod abi;
-mod activation;
-mod collector;
-mod error;
-mod functions;
 mod gc_ref;
-mod handles;
 mod header;
-mod host_data;
-mod isolate;
-mod large;
+mod types;
 mod layout;
+mod shape;
+mod registry;
 #[expect(
     unsafe_code,
     reason = "the two memories and the state block: raw access to the reservation"
 )]
 mod memory;
 mod mutator;
-mod pages;
-mod registry;
+mod activation;
+mod abi;
 mod roots;
-mod shape;
+mod collector;
+mod trace;
 mod side_table;
+mod pages;
+mod large;
+mod functions;
+mod handles;
+mod host_data;
 mod sizing;
 mod stats;
-mod trace;
-mod types;
 mod zeal;
+mod isolate;
+mod error;
 
 pub use abi::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
 pub use activation::{Activation, Activations};

@@ -10,34 +10,25 @@ use memoffset::offset_of;
 
 /// The block of words shared by compiled code, the collector and the driver.
 ///
-/// Trusted: it lies outside the sandbox, and compiled code writes only the fields its
-/// [`MutatorAbi`](crate::MutatorAbi) names.
+/// It lies outside the sandbox, and compiled code writes only the fields its
+/// [`MutatorAbi`](crate::MutatorAbi) names. A collector may set what is public here; the driver
+/// keeps cursor and limit inside the heap, so memory safety does not hang on it. The other words
+/// are what compiled code and its runtime trust, and take `unsafe` to set.
 #[derive(Debug)]
 #[repr(C)]
 pub struct MutatorState {
     /// For the collector's own use.
     pub collector_words: [u64; 4],
-    /// For the embedder's own use.
-    pub embedder_words: [u64; 4],
-    /// The innermost activation: where compiled code was entered and last left.
-    pub activation: Activation,
-    /// Compiled code must not let its stack pointer fall below this address.
-    pub stack_limit: usize,
-    /// Bytes of the heap that may be accessed (checked memory).
-    pub heap_len: u64,
-    /// Address of the heap's first byte (checked memory; it moves when the heap grows).
-    pub heap_base: usize,
-    /// Address of the function table; see [`FunctionEntry`](crate::FunctionEntry).
-    pub functions: usize,
-    /// Address of the type displays; see [`TypeTables`](crate::TypeTables).
-    pub displays: usize,
-    /// Address of the byte that says what kind of type each id is; see
-    /// [`TypeTables::kinds_address`](crate::TypeTables::kinds_address).
-    pub kinds: usize,
-    /// Mask for an untrusted function id.
-    pub function_mask: u32,
-    /// Mask for an untrusted type id.
-    pub type_mask: u32,
+    pub(crate) embedder_words: [u64; 4],
+    pub(crate) activation: Activation,
+    pub(crate) stack_limit: usize,
+    pub(crate) heap_len: u64,
+    pub(crate) heap_base: usize,
+    pub(crate) functions: usize,
+    pub(crate) displays: usize,
+    pub(crate) kinds: usize,
+    pub(crate) function_mask: u32,
+    pub(crate) type_mask: u32,
     /// Where the next object goes (bump allocation), an offset.
     pub cursor: u32,
     /// The first offset the next object may not reach (bump allocation).
@@ -64,21 +55,21 @@ state_offsets! {
     CURSOR = cursor;
     /// Offset of [`MutatorState::limit`].
     LIMIT = limit;
-    /// Offset of [`MutatorState::heap_base`].
+    /// Offset of the address of the heap's first byte, which moves when checked memory grows.
     HEAP_BASE = heap_base;
-    /// Offset of [`MutatorState::heap_len`].
+    /// Offset of the bytes of the heap that may be accessed, a `u64`.
     HEAP_LEN = heap_len;
-    /// Offset of [`MutatorState::functions`].
+    /// Offset of the address of the function table; see [`FunctionEntry`](crate::FunctionEntry).
     FUNCTIONS = functions;
-    /// Offset of [`MutatorState::function_mask`].
+    /// Offset of the mask for an untrusted function id.
     FUNCTION_MASK = function_mask;
-    /// Offset of [`MutatorState::displays`].
+    /// Offset of the address of the type displays; see [`TypeTables`](crate::TypeTables).
     DISPLAYS = displays;
-    /// Offset of [`MutatorState::kinds`].
+    /// Offset of the address of the kinds of types, a byte each; see [`TypeTables`](crate::TypeTables).
     KINDS = kinds;
-    /// Offset of [`MutatorState::type_mask`].
+    /// Offset of the mask for an untrusted type id.
     TYPE_MASK = type_mask;
-    /// Offset of [`MutatorState::stack_limit`].
+    /// Offset of the address below which compiled code must not let its stack pointer fall.
     STACK_LIMIT = stack_limit;
     /// Offset of the entry frame pointer of the innermost activation.
     ENTRY_FP = activation.entry_fp;
@@ -86,7 +77,7 @@ state_offsets! {
     EXIT_FP = activation.exit_fp;
     /// Offset of the exit return address of the innermost activation.
     EXIT_PC = activation.exit_pc;
-    /// Offset of [`MutatorState::embedder_words`].
+    /// Offset of the four words for the embedder's own use.
     EMBEDDER_WORDS = embedder_words;
     /// Offset of [`MutatorState::collector_words`].
     COLLECTOR_WORDS = collector_words;
@@ -103,6 +94,24 @@ impl MutatorState {
     )]
     const fn from_end(offset: usize) -> StateOffset {
         offset as StateOffset - size_of::<Self>() as StateOffset
+    }
+
+    /// The words for the embedder's own use.
+    #[must_use]
+    pub const fn embedder_words(&self) -> [u64; 4] {
+        self.embedder_words
+    }
+
+    /// The innermost activation: where compiled code was entered and last left.
+    #[must_use]
+    pub const fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The address below which compiled code must not let its stack pointer fall.
+    #[must_use]
+    pub const fn stack_limit(&self) -> usize {
+        self.stack_limit
     }
 
     pub(crate) const fn new() -> Self {

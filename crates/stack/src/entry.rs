@@ -124,21 +124,23 @@ impl EntryGate {
             limit: outer_record.stack_limit,
         });
         let stack_limit = limit::stack_limit(record.addr(), self.stack_max_bytes, outer_limit);
-        // SAFETY: the caller promises exclusive access and holds no reference in use.
+        // SAFETY: the caller promises exclusive access and holds no reference in use; the limit keeps
+        // code within the bounds of the stack it runs on.
         let saved_limit = unsafe {
             (*record).state = (*isolate).state_pointer();
             (*record).stack_limit = stack_limit;
             (*isolate).enter_activation();
-            std::mem::replace(&mut (*isolate).state_mut().stack_limit, stack_limit)
+            (*isolate).set_stack_limit(stack_limit)
         };
         CURRENT.set(record);
         // SAFETY: the record is complete; the caller vouches for the code; traps come back here
         // through the handler that `new` installed, as the record is this thread's current one.
         let trapped = unsafe { arch::enter_compiled(record) } != 0;
         CURRENT.set(outer);
-        // SAFETY: no reference to the isolate is in use again, now that the code has ended.
+        // SAFETY: no reference to the isolate is in use again, now that the code has ended; the limit
+        // is the outer entry's own.
         unsafe {
-            (*isolate).state_mut().stack_limit = saved_limit;
+            (*isolate).set_stack_limit(saved_limit);
             (*isolate).leave_activation();
         }
         let trap = cell.into_inner().trap;

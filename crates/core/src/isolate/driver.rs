@@ -5,7 +5,7 @@ use crate::collector::{AllocError, CollectionClient, CollectionKind};
 use crate::handles::Handles;
 use crate::host_data::{HostData, HostValue};
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
-use crate::{GcRef, HEAP_END, HeapError, ObjectRef};
+use crate::{Corruption, GcRef, HEAP_END, HeapError, Memory, ObjectRef};
 use std::time::Instant;
 
 impl Isolate {
@@ -167,14 +167,22 @@ impl Isolate {
 
     fn try_allocate(&mut self, bytes: u32, header: u64) -> Result<Option<ObjectRef>, HeapError> {
         match self.heap.allocate(&mut heap_context!(self), bytes, header) {
-            Ok(object) => Ok(Some(object)),
-            Err(AllocError::Exhausted) => Ok(None),
-            Err(AllocError::Corrupt(corruption)) => {
-                let error = HeapError::Corrupt(corruption);
-                self.poisoned = Some(error.clone());
-                Err(error)
+            // Compiled code stores into the object unchecked, so it must be where memory is.
+            Ok(object) if u64::from(object.offset()) + u64::from(bytes) <= self.memory.len() => {
+                Ok(Some(object))
             }
+            Ok(object) => self.corrupt(Corruption::Size {
+                offset: object.offset(),
+            }),
+            Err(AllocError::Exhausted) => Ok(None),
+            Err(AllocError::Corrupt(corruption)) => self.corrupt(corruption),
         }
+    }
+
+    fn corrupt<T>(&mut self, corruption: Corruption) -> Result<T, HeapError> {
+        let error = HeapError::Corrupt(corruption);
+        self.poison(error.clone());
+        Err(error)
     }
 
     /// The error that poisoned the heap, if any did.

@@ -81,8 +81,8 @@ fn two_isolates_that_call_each_other_see_only_their_own_frames() {
 fn an_inner_trap_leaves_the_outer_activation_running() {
     let world = World::new(true);
     let hook = |guest: &Guest<'_>, _, _| {
-        let before = guest.isolate().state().activation;
-        let limit = guest.isolate().state().stack_limit;
+        let before = guest.isolate().state().activation();
+        let limit = guest.isolate().state().stack_limit();
         let trap = guest.call(world.shapes.relay, 3, 0x1000).unwrap_err();
         assert_eq!(trap.code.number(), TRAP_ASKED);
         let relay = name::RELAY;
@@ -90,8 +90,8 @@ fn an_inner_trap_leaves_the_outer_activation_running() {
             names(&trap.backtrace),
             [name::ASKED, relay, relay, relay, relay]
         );
-        assert_eq!(guest.isolate().state().activation, before);
-        assert_eq!(guest.isolate().state().stack_limit, limit);
+        assert_eq!(guest.isolate().state().activation(), before);
+        assert_eq!(guest.isolate().state().stack_limit(), limit);
         assert_eq!(
             guest.collect(DELTA).unwrap(),
             (vec![0x1008, 0x1000, 0x2000], 3)
@@ -124,7 +124,7 @@ fn traps_pass_from_activation_to_activation_through_the_host() {
     assert_eq!(trap.code.number(), TRAP_HOST);
     assert_eq!(names(&trap.backtrace), [name::LEAF, name::MID]);
     assert!(is_idle(guest.isolate().activations()));
-    assert_eq!(guest.isolate().state().stack_limit, 0);
+    assert_eq!(guest.isolate().state().stack_limit(), 0);
 }
 
 #[test]

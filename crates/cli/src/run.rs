@@ -1,0 +1,293 @@
+//! `windrow run`: reads, compiles and runs a program, and reports on it.
+//!
+//! The program runs on a thread of its own, whose stack holds what `--stack-max` allows and enough
+//! beside it for the engine, so that the program's allowance is what ends a deep recursion.
+
+use crate::args::RunArgs;
+use crate::error::Failure;
+use crate::print;
+use crate::stats::{Report, Setup};
+use crate::values;
+use std::fs::File;
+use std::io::Write;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+use windrow::{Bytes, Config, FuncType, HeapLimits, Store, TypeRegistry, Val, Zeal};
+use windrow_wasm::{Engine, Error, ExternType, Instance, Linker, Module, Trap, TrapKind};
+
+/// Stack for the engine and the collector, beside what the program may use.
+const ENGINE_STACK_BYTES: u64 = 4 << 20;
+
+/// What a 32-bit reference can address.
+const LARGEST_HEAP_BYTES: u64 = 4 << 30;
+
+/// The export a program starts with when none is named.
+const START: &str = "_start";
+
+/// Runs a program as the command line says.
+///
+/// # Errors
+/// [`Failure::Trap`] if it was stopped, [`Failure::Input`] for whatever cannot be used.
+pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let config = config(args)?;
+    let module = std::fs::read(&args.file).map_err(|error| cannot("read", &args.file, &error))?;
+    let json = match &args.stats_json {
+        Some(path) => Some((
+            path,
+            File::create(path).map_err(|error| cannot("write", path, &error))?,
+        )),
+        None => None,
+    };
+    let finished = on_stack(args, || execute(args, &config, &module))?;
+    print(&finished.output)?;
+    if args.stats {
+        // Statistics are extra: with nobody reading them the results still stand.
+        let _ = std::io::stderr().write_all(finished.report.table().as_bytes());
+    }
+    if let Some((path, mut file)) = json {
+        let written = file.write_all(finished.report.json().as_bytes());
+        written.map_err(|error| cannot("write", path, &error))?;
+    }
+    finished.trap.map_or(Ok(()), |trap| Err(trap.into()))
+}
+
+/// A run that came as far as running.
+struct Finished {
+    output: String,
+    trap: Option<Trap>,
+    report: Report,
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let hint = match error.kind() {
+        std::io::ErrorKind::IsADirectory => "; name a file",
+        std::io::ErrorKind::NotFound => "; check the path",
+        _ => "",
+    };
+    Failure::input(format!("cannot {what} `{}`: {error}{hint}", path.display()))
+}
+
+/// The store's configuration, its sizes checked against one another.
+fn config(args: &RunArgs) -> Result<Config, Failure> {
+    let mut config = Config::new()
+        .memory(args.memory)
+        .zeal(Zeal::every(args.zeal));
+    if let Some(kind) = args.collector {
+        config = config.collector(kind);
+    }
+    let HeapLimits {
+        initial_bytes,
+        max_bytes,
+    } = config.limits();
+    let max = args.heap_max.map_or(max_bytes, |size| size.bytes);
+    if max > LARGEST_HEAP_BYTES {
+        let message = format!(
+            "--heap-max {} is more than references of 32 bits reach; give 4GiB or less",
+            Bytes(max)
+        );
+        return Err(Failure::input(message));
+    }
+    let initial = args
+        .heap_initial
+        .map_or(initial_bytes.min(max), |size| size.bytes);
+    if initial > max {
+        let (initial, max) = (Bytes(initial), Bytes(max));
+        let message = format!(
+            "--heap-initial {initial} is more than the limit of {max}; lower it, or raise --heap-max"
+        );
+        return Err(Failure::input(message));
+    }
+    Ok(config.heap_initial_bytes(initial).heap_max_bytes(max))
+}
+
+/// Runs `body` on a thread with the stack the arguments ask for.
+fn on_stack<T: Send>(
+    args: &RunArgs,
+    body: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    let size = args.stack_max;
+    let refused = |reason: &dyn std::fmt::Display| {
+        Failure::input(format!(
+            "cannot have a stack of {size} ({reason}); give a smaller --stack-max"
+        ))
+    };
+    let stack_bytes = size
+        .bytes
+        .checked_add(ENGINE_STACK_BYTES)
+        .and_then(|bytes| usize::try_from(bytes).ok());
+    let stack_bytes = stack_bytes.ok_or_else(|| refused(&"more than the address space"))?;
+    thread::scope(|scope| {
+        let builder = thread::Builder::new()
+            .name("program".to_owned())
+            .stack_size(stack_bytes);
+        let thread = builder
+            .spawn_scoped(scope, body)
+            .map_err(|error| refused(&error))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Compiles and runs the program.
+fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, Failure> {
+    let started = Instant::now();
+    let stack_bytes = usize::try_from(args.stack_max.bytes).expect("a thread has this much stack");
+    let engine = Engine::with_stack(config, stack_bytes)
+        .map_err(|error| Failure::input(error.to_string()))?;
+    let unusable = |error: Error| {
+        let hint = match error {
+            Error::MissingImport { .. } => "; `windrow run` provides no imports",
+            _ => "",
+        };
+        Failure::input(format!("`{}`: {error}{hint}", args.file.display()))
+    };
+    let module = Module::new(&engine, module).map_err(unusable)?;
+    let call = call(args, &module, config.types())?;
+    let mut store = engine
+        .new_store()
+        .map_err(|error| Failure::input(error.to_string()))?;
+
+    let instance = Linker::new(&engine).instantiate(&mut store, &module);
+    let load_time = started.elapsed();
+    let started = Instant::now();
+    let ended = instance.and_then(|instance| match &call {
+        Some(call) => call.make(&mut store, &instance),
+        None => Ok(Vec::new()),
+    });
+    let run_time = started.elapsed();
+
+    let (results, trap) = match ended {
+        Ok(results) => (results, None),
+        Err(Error::Trap(trap)) => (Vec::new(), Some(trap)),
+        // A module's own initialisers may ask for more than the heap has.
+        Err(Error::Heap(error)) => (Vec::new(), Some(Trap::new(TrapKind::Heap(error)))),
+        Err(error) => return Err(unusable(error)),
+    };
+    let output = results
+        .iter()
+        .map(|value| values::display(value, &store) + "\n")
+        .collect();
+    let setup = setup(args, config, call.as_ref());
+    let report = Report {
+        setup,
+        trapped: trap.is_some(),
+        load_time,
+        run_time,
+        statistics: store.stats(),
+    };
+    Ok(Finished {
+        output,
+        trap,
+        report,
+    })
+}
+
+fn setup(args: &RunArgs, config: &Config, call: Option<&Call>) -> Setup {
+    Setup {
+        program: args.file.display().to_string(),
+        invoke: call.map(|call| call.export.clone()),
+        args: args.args.clone(),
+        collector: config.chosen_collector().name().to_owned(),
+        memory: config.chosen_memory().to_string(),
+        heap_initial_bytes: config.limits().initial_bytes,
+        heap_max_bytes: config.limits().max_bytes,
+        stack_max_bytes: args.stack_max.bytes,
+        zeal: args.zeal,
+    }
+}
+
+/// The call a run makes, checked before anything of the program runs.
+struct Call {
+    export: String,
+    args: Vec<Val>,
+}
+
+impl Call {
+    fn make(&self, store: &mut Store, instance: &Instance) -> Result<Vec<Val>, Error> {
+        let func = instance
+            .func(store, &self.export)
+            .expect("the export was checked against the module");
+        func.call(store, &self.args)
+            .map(|results| results.into_vec())
+    }
+}
+
+/// What to call: the export named, else `_start` if the module has one, else nothing if there is
+/// nothing to call.
+fn call(args: &RunArgs, module: &Module, types: &TypeRegistry) -> Result<Option<Call>, Failure> {
+    let functions: Vec<(&str, FuncType)> = module
+        .exports()
+        .filter_map(|(name, ty)| match ty {
+            ExternType::Func(ty) => Some((name, ty)),
+            _ => None,
+        })
+        .collect();
+    let find = |name: &str| functions.iter().find(|(export, _)| *export == name);
+    let name = match &args.invoke {
+        Some(name) => name.as_str(),
+        None if find(START).is_some() => START,
+        None if functions.is_empty() && args.args.is_empty() => return Ok(None),
+        None => {
+            let message = format!(
+                "which function to call? name it with --invoke; {}",
+                list(&functions)
+            );
+            return Err(Failure::input(message));
+        }
+    };
+    let Some((_, ty)) = find(name) else {
+        let what = if module.exports().any(|(export, _)| export == name) {
+            "is not a function"
+        } else {
+            "is not exported"
+        };
+        return Err(Failure::input(format!(
+            "`{name}` {what}; {}",
+            list(&functions)
+        )));
+    };
+    if args.args.len() != ty.params.len() {
+        let takes = match ty.params.len() {
+            1 => "1 argument".to_owned(),
+            count => format!("{count} arguments"),
+        };
+        let message = format!(
+            "`{name}` takes {takes}, {} given; its type is {ty}",
+            args.args.len()
+        );
+        return Err(Failure::input(message));
+    }
+    let parsed = args
+        .args
+        .iter()
+        .zip(&ty.params)
+        .enumerate()
+        .map(|(index, (text, ty))| {
+            values::parse(text, *ty, types).map_err(|error| {
+                Failure::input(format!("argument {} of `{name}`: {error}", index + 1))
+            })
+        });
+    Ok(Some(Call {
+        export: name.to_owned(),
+        args: parsed.collect::<Result<_, _>>()?,
+    }))
+}
+
+/// The exported functions, as many as fit a line.
+fn list(functions: &[(&str, FuncType)]) -> String {
+    const SHOWN: usize = 16;
+    if functions.is_empty() {
+        return "the module exports no functions".to_owned();
+    }
+    let names: Vec<&str> = functions
+        .iter()
+        .take(SHOWN)
+        .map(|(name, _)| *name)
+        .collect();
+    let more = match functions.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("exported functions: {}{more}", names.join(", "))
+}

@@ -1,0 +1,316 @@
+//! What a run did, as a short table for people and as JSON for programs.
+//!
+//! Every JSON key carries its unit; byte counts are whole numbers, times are seconds.
+
+use crate::table::Table;
+use serde::Serialize;
+use std::time::Duration;
+use windrow::jit::RootKind;
+use windrow::{Bytes, PauseHistogram, Statistics};
+
+/// A finished run: what was asked for, how it ended, and the heap's own accounts.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// What was asked for.
+    pub(crate) setup: Setup,
+    /// Whether the program trapped.
+    pub(crate) trapped: bool,
+    /// Time to read, compile and instantiate the program.
+    pub(crate) load_time: Duration,
+    /// Time in the call.
+    pub(crate) run_time: Duration,
+    /// The heap's accounts at the end.
+    pub(crate) statistics: Statistics,
+}
+
+/// What a run was asked for, after defaults.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Setup {
+    /// The file, as given.
+    pub(crate) program: String,
+    /// The export called, if any was.
+    pub(crate) invoke: Option<String>,
+    /// Its arguments, as given.
+    pub(crate) args: Vec<String>,
+    /// The collector's name.
+    pub(crate) collector: String,
+    /// The memory's name.
+    pub(crate) memory: String,
+    /// What may be allocated before the first collection.
+    pub(crate) heap_initial_bytes: u64,
+    /// The hard limit on the heap.
+    pub(crate) heap_max_bytes: u64,
+    /// How much stack the program may use.
+    pub(crate) stack_max_bytes: u64,
+    /// Collect at every this-many-th allocation; zero is off.
+    pub(crate) zeal: u32,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    setup: &'a Setup,
+    outcome: &'static str,
+    load_seconds: f64,
+    run_seconds: f64,
+    gc_seconds: f64,
+    automatic_collections: u64,
+    full_collections: u64,
+    pauses: Pauses,
+    allocated_bytes: u64,
+    copied_bytes: u64,
+    copied_objects: u64,
+    live_bytes: u64,
+    committed_bytes: u64,
+    peak_committed_bytes: u64,
+    reserved_bytes: u64,
+    slow_allocations: u64,
+    host_values_dropped: u64,
+    frames_visited: u64,
+    roots_visited: u64,
+    roots_visited_by_kind: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct Pauses {
+    count: u64,
+    median_seconds: f64,
+    p90_seconds: f64,
+    p99_seconds: f64,
+    max_seconds: f64,
+}
+
+impl Pauses {
+    fn of(histogram: &PauseHistogram) -> Self {
+        let seconds = |percent| histogram.percentile(percent).as_secs_f64();
+        Self {
+            count: histogram.count(),
+            median_seconds: seconds(50.0),
+            p90_seconds: seconds(90.0),
+            p99_seconds: seconds(99.0),
+            max_seconds: histogram.max().as_secs_f64(),
+        }
+    }
+}
+
+/// A root kind's key: `OwnedHandle` becomes `owned_handle`.
+fn key(kind: RootKind) -> String {
+    let mut key = String::new();
+    for letter in format!("{kind:?}").chars() {
+        if letter.is_ascii_uppercase() && !key.is_empty() {
+            key.push('_');
+        }
+        key.push(letter.to_ascii_lowercase());
+    }
+    key
+}
+
+impl Report {
+    /// The report as one JSON object.
+    pub(crate) fn json(&self) -> String {
+        let stats = &self.statistics;
+        let by_kind = RootKind::ALL.iter().zip(stats.roots);
+        let json = Json {
+            setup: &self.setup,
+            outcome: if self.trapped { "trap" } else { "returned" },
+            load_seconds: self.load_time.as_secs_f64(),
+            run_seconds: self.run_time.as_secs_f64(),
+            gc_seconds: stats.gc_time.as_secs_f64(),
+            automatic_collections: stats.automatic_collections,
+            full_collections: stats.full_collections,
+            pauses: Pauses::of(&stats.pauses),
+            allocated_bytes: stats.allocated_bytes,
+            copied_bytes: stats.copied_bytes,
+            copied_objects: stats.copied_objects,
+            live_bytes: stats.live_bytes,
+            committed_bytes: stats.committed_bytes,
+            peak_committed_bytes: stats.peak_committed_bytes,
+            reserved_bytes: stats.reserved_bytes,
+            slow_allocations: stats.slow_allocations,
+            host_values_dropped: stats.host_values_dropped,
+            frames_visited: stats.frames,
+            roots_visited: stats.roots_visited(),
+            roots_visited_by_kind: by_kind
+                .map(|(kind, count)| (key(*kind), count.into()))
+                .collect(),
+        };
+        let mut text =
+            serde_json::to_string_pretty(&json).expect("numbers and strings have a JSON form");
+        text.push('\n');
+        text
+    }
+
+    /// The report as a table of a dozen lines.
+    pub(crate) fn table(&self) -> String {
+        let stats = &self.statistics;
+        let pauses = &stats.pauses;
+        let setup = &self.setup;
+        let mut table = Table::new(&[]);
+        let mut row = |name: &str, text: String| table.row(&[name.to_owned(), text]);
+        row(
+            "collector",
+            format!("{}, {} memory", setup.collector, setup.memory),
+        );
+        row(
+            "time",
+            format!(
+                "{} in the call, {} to load",
+                time(self.run_time),
+                time(self.load_time)
+            ),
+        );
+        let share = percent(stats.gc_time, self.load_time + self.run_time);
+        row(
+            "collecting",
+            format!("{}, {share:.1}% of the time", time(stats.gc_time)),
+        );
+        row(
+            "collections",
+            match stats.full_collections {
+                0 => stats.collections().to_string(),
+                full => format!("{}, {full} of them full", stats.collections()),
+            },
+        );
+        if pauses.count() > 0 {
+            let at = |percent| time(pauses.percentile(percent));
+            row(
+                "pauses",
+                format!(
+                    "{} median, {} 99th percentile, {} longest",
+                    at(50.0),
+                    at(99.0),
+                    time(pauses.max())
+                ),
+            );
+        }
+        row("allocated", Bytes(stats.allocated_bytes).to_string());
+        row(
+            "copied",
+            format!(
+                "{} in {} objects",
+                Bytes(stats.copied_bytes),
+                stats.copied_objects
+            ),
+        );
+        row(
+            "live",
+            format!("{} after the last collection", Bytes(stats.live_bytes)),
+        );
+        row(
+            "committed",
+            format!(
+                "{}, {} at most, limit {}",
+                Bytes(stats.committed_bytes),
+                Bytes(stats.peak_committed_bytes),
+                Bytes(setup.heap_max_bytes),
+            ),
+        );
+        row(
+            "reserved",
+            format!("{} of address space", Bytes(stats.reserved_bytes)),
+        );
+        row(
+            "roots",
+            format!(
+                "{} visited, {} in {} frames",
+                stats.roots_visited(),
+                stats.roots[RootKind::Frame as usize],
+                stats.frames
+            ),
+        );
+        row(
+            "slow paths",
+            format!("{} allocations", stats.slow_allocations),
+        );
+        table.to_string()
+    }
+}
+
+/// A time with three digits or so and the unit that suits it.
+fn time(time: Duration) -> String {
+    let nanos = time.as_secs_f64() * 1e9;
+    let (value, unit) = match nanos {
+        n if n < 1e3 => (n, "ns"),
+        n if n < 1e6 => (n / 1e3, "us"),
+        n if n < 1e9 => (n / 1e6, "ms"),
+        n => (n / 1e9, "s"),
+    };
+    let decimals = if unit == "ns" || value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+fn percent(part: Duration, whole: Duration) -> f64 {
+    if whole.is_zero() {
+        0.0
+    } else {
+        100.0 * part.as_secs_f64() / whole.as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let mut statistics = Statistics::default();
+        statistics.automatic_collections = 3;
+        statistics.allocated_bytes = 5 << 20;
+        statistics.roots[RootKind::OwnedHandle as usize] = 7;
+        statistics.pauses.record(Duration::from_micros(20));
+        let setup = Setup {
+            program: "p.wat".to_owned(),
+            invoke: Some("run".to_owned()),
+            args: vec!["-1".to_owned()],
+            collector: "copying".to_owned(),
+            memory: "checked".to_owned(),
+            heap_initial_bytes: 1,
+            heap_max_bytes: 8 << 20,
+            stack_max_bytes: 3,
+            zeal: 4,
+        };
+        let (load_time, run_time) = (Duration::from_millis(3), Duration::from_secs(2));
+        Report {
+            setup,
+            trapped: true,
+            load_time,
+            run_time,
+            statistics,
+        }
+    }
+
+    #[test]
+    fn json_reads_back() {
+        let json: serde_json::Value = serde_json::from_str(&report().json()).unwrap();
+        assert_eq!(json["collector"], "copying");
+        assert_eq!(json["args"][0], "-1");
+        assert_eq!(json["outcome"], "trap");
+        assert_eq!(json["allocated_bytes"], 5 << 20);
+        assert_eq!(json["roots_visited_by_kind"]["owned_handle"], 7);
+        assert_eq!(json["roots_visited_by_kind"]["frame"], 0);
+        assert_eq!(json["pauses"]["count"], 1);
+        assert_eq!(json["run_seconds"], 2.0);
+    }
+
+    #[test]
+    fn the_table_is_short_and_names_its_units() {
+        let table = report().table();
+        assert!(table.lines().count() <= 12, "{table}");
+        assert!(table.contains("copying, checked memory"), "{table}");
+        assert!(table.contains("5 MiB"), "{table}");
+        assert!(table.contains("limit 8 MiB"), "{table}");
+    }
+
+    #[test]
+    fn times_carry_three_digits() {
+        assert_eq!(time(Duration::ZERO), "0 ns");
+        assert_eq!(time(Duration::from_nanos(1500)), "1.50 us");
+        assert_eq!(time(Duration::from_micros(12_340)), "12.3 ms");
+        assert_eq!(time(Duration::from_secs(240)), "240 s");
+    }
+}

@@ -1,0 +1,10 @@
+//! The `windrow` command seen from outside: its output, its exit codes, and every program in
+//! `crates/wasm/programs` on every collector.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod garbage;
+mod output;
+mod process;
+mod programs;
+mod stats;
+mod traps;

@@ -1,0 +1,81 @@
+//! What the engine keeps in a store: its number, and the engine whose code runs there.
+//!
+//! Three of the mutator state's words for embedders are the engine's: the store's address while code
+//! runs (see `enter`), the identity of the code registry its frames are walked with, and a number
+//! that tells stores apart.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use windrow::Store;
+
+/// Index of the embedder word that holds the store's address while its code runs.
+pub(crate) const STORE_WORD: usize = 0;
+const ENGINE_WORD: usize = 1;
+const NUMBER_WORD: usize = 2;
+
+/// Tells stores apart, dead ones included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct StoreId(u64);
+
+impl StoreId {
+    /// The number of a store, given when first asked for.
+    pub(crate) fn assign(store: &mut Store) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut number = word(store, NUMBER_WORD);
+        if number == 0 {
+            number = NEXT.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: the engine means by this word the store's number, which this is.
+            unsafe { store.isolate_mut().set_embedder_word(NUMBER_WORD, number) };
+        }
+        Self(number)
+    }
+
+    /// Checks that this is the number of `store`.
+    ///
+    /// # Errors
+    /// [`Error::WrongStore`], naming `what` belongs to it.
+    pub(crate) fn check(self, store: &Store, what: &'static str) -> Result<(), Error> {
+        if word(store, NUMBER_WORD) == self.0 {
+            Ok(())
+        } else {
+            Err(Error::WrongStore { what })
+        }
+    }
+}
+
+/// Prepares a store for code of an engine. Cheap when it is prepared already.
+///
+/// # Errors
+/// [`Error::WrongEngine`] for a store with another collector, memory or family than the engine's,
+/// or that runs code of another engine.
+pub(crate) fn attach(engine: &Engine, store: &mut Store) -> Result<StoreId, Error> {
+    let registry = engine.code_registry();
+    let identity = Arc::as_ptr(registry).addr() as u64;
+    let attached = word(store, ENGINE_WORD);
+    if attached == 0 {
+        let same_abi = store.isolate().code_abi().fingerprint() == engine.abi().fingerprint();
+        if !same_abi || !Arc::ptr_eq(store.types(), engine.types()) {
+            return Err(Error::WrongEngine);
+        }
+        store
+            .isolate_mut()
+            .add_root_source(crate::enter::compiled_frames(registry));
+        // SAFETY: the engine means by this word the registry its frames are walked with, which is
+        // the one just given to the store's root source.
+        unsafe {
+            store
+                .isolate_mut()
+                .set_embedder_word(ENGINE_WORD, identity)
+        };
+    } else if attached != identity {
+        return Err(Error::WrongEngine);
+    }
+    store.isolate_mut().sync_types();
+    Ok(StoreId::assign(store))
+}
+
+fn word(store: &Store, index: usize) -> u64 {
+    store.isolate().state().embedder_words()[index]
+}

@@ -1,0 +1,141 @@
+//! Globals: one cell each, shared by compiled code, the host and the collector.
+
+use crate::attach::StoreId;
+use crate::error::Error;
+use crate::value::{check_type, from_bits, is_gc, to_bits};
+use crate::vmctx::VmGlobal;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use windrow::jit::{ActivationList, GcRef, RootKind, RootSource, RootVisitor};
+use windrow::{HeapError, Store, Val, ValType};
+
+/// The type of a global.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GlobalType {
+    /// What it holds.
+    pub content: ValType,
+    /// Whether it can be set.
+    pub mutable: bool,
+}
+
+/// What the store's instances share of a global.
+#[derive(Debug)]
+pub(crate) struct GlobalData {
+    /// What compiled code reads and writes.
+    pub(crate) vm: VmGlobal,
+    pub(crate) ty: GlobalType,
+    is_gc: bool,
+}
+
+impl GlobalData {
+    pub(crate) fn new(store: &Store, ty: GlobalType) -> Self {
+        Self {
+            vm: VmGlobal::default(),
+            ty,
+            is_gc: is_gc(store.types(), ty.content),
+        }
+    }
+
+    /// The bits of its value.
+    pub(crate) fn bits(&self) -> u64 {
+        self.vm.low.load(Ordering::Relaxed)
+    }
+
+    /// Sets the bits of its value, with the barrier a reference owes.
+    pub(crate) fn set_bits(&self, store: &mut Store, bits: u64) {
+        if self.is_gc {
+            store.isolate_mut().write_barrier(None, 0, low_ref(bits));
+        }
+        self.vm.low.store(bits, Ordering::Relaxed);
+    }
+
+    /// Shows the reference it holds, if it holds one.
+    pub(crate) fn visit(&self, visitor: &mut dyn RootVisitor) {
+        if self.is_gc {
+            let mut slot = low_ref(self.bits());
+            visitor.visit(RootKind::Global, &mut slot);
+            self.vm.low.store(u64::from(slot.bits()), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The reference in the first four bytes of a cell.
+pub(crate) fn low_ref(bits: u64) -> GcRef {
+    let [a, b, c, d, ..] = bits.to_le_bytes();
+    GcRef::from_bits(u32::from_le_bytes([a, b, c, d]))
+}
+
+/// A global of a store.
+#[derive(Clone, Debug)]
+pub struct Global {
+    pub(crate) store: StoreId,
+    pub(crate) data: Arc<GlobalData>,
+}
+
+/// Keeps what a global made by the host holds alive.
+struct GlobalRoot(Arc<GlobalData>);
+
+impl RootSource for GlobalRoot {
+    fn visit_roots(
+        &mut self,
+        _: ActivationList<'_>,
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<u64, HeapError> {
+        self.0.visit(visitor);
+        Ok(0)
+    }
+}
+
+impl Global {
+    /// Makes a global that lasts as long as the store.
+    ///
+    /// # Errors
+    /// [`Error::ValueType`] for a value that is not of the type.
+    pub fn new(store: &mut Store, ty: GlobalType, value: &Val) -> Result<Self, Error> {
+        check_type(store, value, ty.content, || "the global's value".to_owned())?;
+        let data = Arc::new(GlobalData::new(store, ty));
+        let bits = to_bits(store, value)?;
+        data.set_bits(store, bits);
+        if data.is_gc {
+            store
+                .isolate_mut()
+                .add_root_source(Box::new(GlobalRoot(Arc::clone(&data))));
+        }
+        Ok(Self {
+            store: StoreId::assign(store),
+            data,
+        })
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn ty(&self) -> GlobalType {
+        self.data.ty
+    }
+
+    /// Its value.
+    ///
+    /// # Errors
+    /// [`Error::WrongStore`].
+    pub fn value(&self, store: &mut Store) -> Result<Val, Error> {
+        self.store.check(store, "the global")?;
+        Ok(from_bits(store, self.data.ty.content, self.data.bits()))
+    }
+
+    /// Sets its value.
+    ///
+    /// # Errors
+    /// [`Error::Immutable`], [`Error::ValueType`], [`Error::WrongStore`].
+    pub fn set(&self, store: &mut Store, value: &Val) -> Result<(), Error> {
+        self.store.check(store, "the global")?;
+        if !self.data.ty.mutable {
+            return Err(Error::Immutable);
+        }
+        check_type(store, value, self.data.ty.content, || {
+            "the global's value".to_owned()
+        })?;
+        let bits = to_bits(store, value)?;
+        self.data.set_bits(store, bits);
+        Ok(())
+    }
+}

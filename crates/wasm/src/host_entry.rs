@@ -1,0 +1,74 @@
+//! Where compiled code calls host functions.
+//!
+//! A host function's context starts with the address of [`call()`]; a host trampoline passes the
+//! context, the state pointer and the arguments in slots. The closure gets held references, so
+//! arguments and results stay alive and current whatever it does.
+
+use crate::enter::{Slot, run_host_call, running_store};
+use crate::error::Error;
+use crate::func::{Caller, HostContext, HostFunction};
+use crate::value::{check_type, default_value, from_bits, to_bits};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use windrow::{Store, Val};
+
+/// The entry of every host function: zero for success.
+///
+/// A host function is handed a `&mut Store`, so it can put another store in its place, or even drop
+/// it. The function itself outlives that; the frames that wait for it do not, so if it leaves
+/// another store behind than it found there is no way back, and the process is aborted.
+///
+/// # Safety
+/// Called by a host trampoline only: `context` is the address of a [`HostContext`] that the store
+/// keeps alive, `state` the state pointer of the store that is running, and `slots` holds the
+/// arguments, with room for the results.
+pub(crate) unsafe extern "C" fn call(
+    context: *const HostContext,
+    state: *const u8,
+    slots: *mut Slot,
+) -> u32 {
+    // SAFETY: the caller's promise; the context is not used after the function runs.
+    let (function, store) = unsafe { (Arc::clone(&(*context).function), running_store(state)) };
+    let done = run_host_call(|| {
+        let count = function.ty.params.len().max(function.ty.results.len());
+        // SAFETY: the trampoline's slots are its own, as many as the longer of the two lists, and
+        // not accessed by others until this call returns.
+        let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
+        run(&function, store, slots)
+    });
+    if !std::ptr::eq(store.isolate().state_pointer(), state) {
+        std::process::abort();
+    }
+    u32::from(done.is_none())
+}
+
+fn run(function: &HostFunction, store: &mut Store, slots: &mut [Slot]) -> Result<(), Error> {
+    let ty = &function.ty;
+    let mut args: SmallVec<[Val; 8]> = SmallVec::with_capacity(ty.params.len());
+    for (ty, slot) in ty.params.iter().zip(&*slots) {
+        args.push(from_bits(store, *ty, slot.bits));
+    }
+    let mut results: SmallVec<[Val; 4]> = ty
+        .results
+        .iter()
+        .map(|ty| default_value(store.types(), *ty))
+        .collect();
+    (function.closure)(
+        Caller {
+            store,
+            engine: &function.engine,
+        },
+        &args,
+        &mut results,
+    )?;
+    for (index, (ty, result)) in ty.results.iter().zip(&results).enumerate() {
+        check_type(store, result, *ty, || {
+            format!("result {index} of a host function")
+        })?;
+    }
+    // From here to the return nothing allocates, so raw references stay right.
+    for (slot, result) in slots.iter_mut().zip(&results) {
+        *slot = Slot::new(to_bits(store, result)?);
+    }
+    Ok(())
+}

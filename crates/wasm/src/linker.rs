@@ -1,0 +1,297 @@
+//! Linking: from names to what modules import.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::func::{Caller, Closure, Func};
+use crate::global::{Global, GlobalData, GlobalType};
+use crate::instance::Instance;
+use crate::memory::{Memory, MemoryData, MemoryType};
+use crate::module::parse::ImportDecl;
+use crate::module::{ExternType, Module, ModuleInner};
+use crate::table::{Table, TableData, TableType};
+use hashbrown::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use wasmparser::TypeRef;
+use windrow::{FuncType, FunctionId, Store, TypeId, TypeRegistry, Val};
+
+/// Something that can be imported and exported.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Extern {
+    /// A function.
+    Func(Func),
+    /// A table.
+    Table(Table),
+    /// A memory.
+    Memory(Memory),
+    /// A global.
+    Global(Global),
+}
+
+impl Extern {
+    /// Its type now: a table's and memory's present size counts as their initial one.
+    #[must_use]
+    pub fn ty(&self) -> ExternType {
+        match self {
+            Self::Func(func) => ExternType::Func(func.ty().clone()),
+            Self::Table(table) => ExternType::Table(table.ty()),
+            Self::Memory(memory) => ExternType::Memory(memory.ty()),
+            Self::Global(global) => ExternType::Global(global.ty()),
+        }
+    }
+}
+
+impl From<Func> for Extern {
+    fn from(func: Func) -> Self {
+        Self::Func(func)
+    }
+}
+
+impl From<Table> for Extern {
+    fn from(table: Table) -> Self {
+        Self::Table(table)
+    }
+}
+
+impl From<Memory> for Extern {
+    fn from(memory: Memory) -> Self {
+        Self::Memory(memory)
+    }
+}
+
+impl From<Global> for Extern {
+    fn from(global: Global) -> Self {
+        Self::Global(global)
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone)]
+enum Definition {
+    Extern(Extern),
+    /// A host function of any store: made in each when it is needed there.
+    Host(FuncType, Arc<Closure>),
+}
+
+/// Names by module and name, and what they stand for.
+#[derive(Clone)]
+pub struct Linker {
+    engine: Engine,
+    definitions: HashMap<String, HashMap<String, Definition>>,
+}
+
+impl fmt::Debug for Linker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |(module, items): (&String, &HashMap<String, Definition>)| {
+            (module.clone(), items.keys().cloned().collect::<Vec<_>>())
+        };
+        f.debug_map()
+            .entries(self.definitions.iter().map(names))
+            .finish()
+    }
+}
+
+/// The imports of an instance, checked, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Imports {
+    pub(crate) functions: Vec<FunctionId>,
+    pub(crate) tables: Vec<Arc<TableData>>,
+    pub(crate) memories: Vec<Arc<MemoryData>>,
+    pub(crate) globals: Vec<Arc<GlobalData>>,
+}
+
+impl Linker {
+    /// A linker that knows no names.
+    #[must_use]
+    pub fn new(engine: &Engine) -> Self {
+        Self {
+            engine: engine.clone(),
+            definitions: HashMap::new(),
+        }
+    }
+
+    /// Defines a name, in place of what it stood for before.
+    pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> &mut Self {
+        self.insert(module, name, Definition::Extern(item.into()))
+    }
+
+    /// Defines a host function, which any store may use.
+    pub fn define_func(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        closure: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.insert(module, name, Definition::Host(ty, Arc::new(closure)))
+    }
+
+    /// Defines everything an instance exports, under a module name.
+    ///
+    /// # Panics
+    /// If the instance belongs to another store.
+    pub fn define_instance(
+        &mut self,
+        store: &mut Store,
+        module: &str,
+        instance: &Instance,
+    ) -> &mut Self {
+        let names: Vec<String> = instance.export_names().map(str::to_owned).collect();
+        for name in names {
+            if let Some(item) = instance.export(store, &name) {
+                self.define(module, &name, item);
+            }
+        }
+        self
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> &mut Self {
+        self.definitions
+            .entry_ref(module)
+            .or_default()
+            .insert(name.to_owned(), definition);
+        self
+    }
+
+    /// Instantiates a module with its imports looked up by name, and runs its start function.
+    ///
+    /// # Errors
+    /// [`Error::MissingImport`], [`Error::ImportType`], [`Error::WrongStore`], before anything ran;
+    /// [`Error::Trap`] from a segment that does not fit or the start function;
+    /// [`Error::WrongEngine`], [`Error::Reservation`], [`Error::Compile`].
+    pub fn instantiate(&self, store: &mut Store, module: &Module) -> Result<Instance, Error> {
+        if !module.engine().is_same(&self.engine) {
+            return Err(Error::WrongEngine);
+        }
+        crate::attach::attach(&self.engine, store)?;
+        let mut imports = Imports::default();
+        for import in &module.inner.sections.imports {
+            self.resolve(store, &module.inner, import, &mut imports)?;
+        }
+        Instance::new(store, module, imports)
+    }
+
+    /// Finds what an import stands for, checks it, and adds it to the others.
+    fn resolve(
+        &self,
+        store: &mut Store,
+        module: &ModuleInner,
+        import: &ImportDecl,
+        imports: &mut Imports,
+    ) -> Result<(), Error> {
+        let ImportDecl {
+            module: from,
+            name,
+            ty,
+        } = import;
+        let expected = || {
+            module
+                .import_type(*ty)
+                .map_or_else(String::new, |ty| ty.to_string())
+        };
+        let item = match self.definitions.get(from).and_then(|items| items.get(name)) {
+            None => {
+                let (module, name) = (from.clone(), name.clone());
+                return Err(Error::MissingImport {
+                    module,
+                    name,
+                    ty: expected(),
+                });
+            }
+            Some(Definition::Extern(item)) => item.clone(),
+            Some(Definition::Host(ty, closure)) => {
+                Func::with_closure(&self.engine, store, ty, Arc::clone(closure))?.into()
+            }
+        };
+        if imports.accept(store, module, &item, *ty)? {
+            return Ok(());
+        }
+        let (module, name, found) = (from.clone(), name.clone(), item.ty().to_string());
+        Err(Error::ImportType {
+            module,
+            name,
+            expected: expected(),
+            found,
+        })
+    }
+}
+
+impl Imports {
+    /// Adds an item, and says whether it is what the import asks for.
+    fn accept(
+        &mut self,
+        store: &Store,
+        module: &ModuleInner,
+        item: &Extern,
+        ty: TypeRef,
+    ) -> Result<bool, Error> {
+        let types = store.types();
+        Ok(match (item, ty) {
+            (Extern::Func(func), TypeRef::Func(index) | TypeRef::FuncExact(index)) => {
+                func.store.check(store, "an imported function")?;
+                self.functions.push(func.id);
+                let found = store
+                    .isolate()
+                    .function(func.id)
+                    .map(|entry| TypeId::from_bits(entry.type_id));
+                found.is_some_and(|found| types.is_subtype(found, module.env.type_id(index)))
+            }
+            (Extern::Table(table), TypeRef::Table(ty)) => {
+                table.store.check(store, "an imported table")?;
+                self.tables.push(Arc::clone(&table.data));
+                table_fits(table.ty(), module.table_type(&ty))
+            }
+            (Extern::Memory(memory), TypeRef::Memory(ty)) => {
+                memory.store.check(store, "an imported memory")?;
+                self.memories.push(Arc::clone(&memory.data));
+                memory_fits(memory.ty(), MemoryType::of_module(&ty))
+            }
+            (Extern::Global(global), TypeRef::Global(ty)) => {
+                global.store.check(store, "an imported global")?;
+                self.globals.push(Arc::clone(&global.data));
+                global_fits(types, global.ty(), module.global_type(&ty))
+            }
+            _ => false,
+        })
+    }
+}
+
+/// Whether limits are within those an import asks for.
+fn limits_fit(
+    initial: u64,
+    max: Option<u64>,
+    wanted_initial: u64,
+    wanted_max: Option<u64>,
+) -> bool {
+    initial >= wanted_initial
+        && wanted_max.is_none_or(|wanted| max.is_some_and(|max| max <= wanted))
+}
+
+fn table_fits(found: TableType, wanted: TableType) -> bool {
+    found.element == wanted.element
+        && limits_fit(
+            found.initial.into(),
+            found.max.map(u64::from),
+            wanted.initial.into(),
+            wanted.max.map(u64::from),
+        )
+}
+
+fn memory_fits(found: MemoryType, wanted: MemoryType) -> bool {
+    limits_fit(
+        found.initial_pages,
+        found.max_pages,
+        wanted.initial_pages,
+        wanted.max_pages,
+    )
+}
+
+fn global_fits(types: &TypeRegistry, found: GlobalType, wanted: GlobalType) -> bool {
+    found.mutable == wanted.mutable
+        && if wanted.mutable {
+            found.content == wanted.content
+        } else {
+            types.val_type_matches(found.content, wanted.content)
+        }
+}

@@ -1,0 +1,171 @@
+//! Calls: direct, through imports, through references; and calls of builtins.
+
+use super::{FUNCTION_NAMESPACE, Translator, clif_signature};
+use crate::builtins::{Builtin, Failure};
+use crate::trap::CodeTrap;
+use crate::vmctx::VmImport;
+use cranelift_codegen::ir::{
+    ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, UserExternalName, Value, types,
+};
+use cranelift_frontend::FunctionBuilder;
+use wasmparser::Operator;
+use windrow_cranelift::{HeapTrap, SignatureCheck};
+
+impl Translator<'_> {
+    /// Translates calls and references to functions. Whether `op` is one.
+    pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> bool {
+        match *op {
+            Operator::Call { function_index } if self.env.is_imported_function(function_index) => {
+                self.call_import(function_index);
+            }
+            Operator::Call { function_index } => self.call_defined(function_index),
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            } => {
+                let index = self.pop();
+                let id = self.table_load(table_index, index);
+                let check = SignatureCheck::indirect(self.concrete(type_index));
+                self.call_function_id(type_index, id, check);
+            }
+            Operator::CallRef { type_index } => {
+                let id = self.pop();
+                let check = SignatureCheck::typed(self.concrete(type_index));
+                let check = SignatureCheck {
+                    null: CodeTrap::NullFunction.code(),
+                    ..check
+                };
+                self.call_function_id(type_index, id, check);
+            }
+            Operator::RefFunc { function_index } => {
+                let id = self.load_context(types::I32, self.offsets.function_id(function_index));
+                self.push(id);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn call_defined(&mut self, function: u32) {
+        let callee = self.function_ref(function);
+        let context = self.host.context();
+        let type_index = self.env.function_type_index(function);
+        self.call(type_index, context, |b, args| b.ins().call(callee, args));
+    }
+
+    fn call_import(&mut self, function: u32) {
+        let type_index = self.env.function_type_index(function);
+        let signature = self.signature_ref(type_index);
+        let import = self.offsets.import(function);
+        let code = self.load_context(types::I64, import + VmImport::CODE);
+        let context = self.load_context(types::I64, import + VmImport::VMCTX);
+        self.call(type_index, context, |b, args| {
+            b.ins().call_indirect(signature, code, args)
+        });
+    }
+
+    fn call_function_id(&mut self, type_index: u32, id: Value, check: SignatureCheck) {
+        let signature = self.signature_ref(type_index);
+        let callee = self
+            .emitter
+            .function(&mut self.b, &mut self.host, id, check);
+        let (code, context) = (callee.code, callee.context);
+        self.call(type_index, context, |b, args| {
+            b.ins().call_indirect(signature, code, args)
+        });
+    }
+
+    /// Pops the arguments, emits the call as a safepoint, pushes the results.
+    fn call(
+        &mut self,
+        type_index: u32,
+        context: Value,
+        emit: impl FnOnce(&mut FunctionBuilder<'_>, &[Value]) -> Inst,
+    ) {
+        let params = self.env.signature(type_index).params().len();
+        let mut args = vec![context];
+        args.extend(self.stack.pop_many(&mut self.b, params));
+        let live = self.live_refs();
+        let call = self.frame.call(&mut self.b, &live, |b| emit(b, &args));
+        self.emitter.after_call();
+        for result in self.b.inst_results(call).to_vec() {
+            self.push(result);
+        }
+    }
+
+    fn signature_ref(&mut self, type_index: u32) -> SigRef {
+        let (env, b) = (self.env, &mut self.b);
+        let import = || b.import_signature(clif_signature(env, env.signature(type_index)));
+        *self.signatures.entry(type_index).or_insert_with(import)
+    }
+
+    /// A function of this module, which lies in the same range of code.
+    fn function_ref(&mut self, function: u32) -> FuncRef {
+        if let Some(callee) = self.functions.get(&function) {
+            return *callee;
+        }
+        let signature = self.signature_ref(self.env.function_type_index(function));
+        let name = UserExternalName {
+            namespace: FUNCTION_NAMESPACE,
+            index: function,
+        };
+        let name = ExternalName::User(self.b.func.declare_imported_user_function(name));
+        let data = ExtFuncData {
+            name,
+            signature,
+            colocated: true,
+            patchable: false,
+        };
+        let callee = self.b.import_function(data);
+        self.functions.insert(function, callee);
+        callee
+    }
+
+    /// The arguments of a builtin: indices, then operands.
+    fn builtin_args(&mut self, indices: &[u32], operands: &[Value]) -> Vec<Value> {
+        let mut args = Vec::with_capacity(indices.len() + operands.len());
+        for index in indices {
+            args.push(self.b.ins().iconst(types::I32, i64::from(*index)));
+        }
+        args.extend_from_slice(operands);
+        args
+    }
+
+    /// Calls a builtin that is no safepoint. Traps if it says that it failed.
+    pub(super) fn call_builtin(
+        &mut self,
+        builtin: Builtin,
+        indices: &[u32],
+        operands: &[Value],
+    ) -> Option<Value> {
+        let args = self.builtin_args(indices, operands);
+        let call = self.host.call(&mut self.b, builtin, &args);
+        self.finish_builtin(builtin, call)
+    }
+
+    /// Calls a builtin that is a safepoint and returns a reference. Traps if it failed.
+    pub(super) fn call_collecting_builtin(
+        &mut self,
+        builtin: Builtin,
+        indices: &[u32],
+        operands: &[Value],
+    ) -> Value {
+        let args = self.builtin_args(indices, operands);
+        let live = self.live_refs();
+        let host = &mut self.host;
+        let call = self
+            .frame
+            .call(&mut self.b, &live, |b| host.call(b, builtin, &args));
+        self.finish_builtin(builtin, call)
+            .expect("builtins that allocate have a result")
+    }
+
+    fn finish_builtin(&mut self, builtin: Builtin, call: Inst) -> Option<Value> {
+        self.emitter.after_call();
+        let result = self.b.inst_results(call).first().copied();
+        if let (Failure::Zero, Some(result)) = (builtin.failure(), result) {
+            self.b.ins().trapz(result, HeapTrap::Host);
+        }
+        result
+    }
+}

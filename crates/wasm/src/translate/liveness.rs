@@ -1,0 +1,337 @@
+//! Which reference locals are live after each safepoint of a function.
+//!
+//! A local is live where some path leads to a read of it before a write. The function is cut into
+//! nodes at its labels and branches; a backward dataflow over bit sets runs to its fixpoint,
+//! visiting nodes last to first. Wasm's control flow is structured, so that takes two passes more
+//! than loops are nested. Cost: nodes x (locals / 64) words for each pass and as much memory.
+//! Functions for which that is too much ([`MAX_SET_WORDS`], [`MAX_FLOW_WORDS`]) are taken to keep every
+//! local live, which is safe: a local always holds a reference or null.
+//!
+//! The analysis sees operators before they are validated. Nonsense (unbalanced ends, depths and
+//! indices out of range) is ignored here, since the validator refuses the function later.
+
+mod flow;
+
+use flow::Flow;
+use std::ops::Range;
+use wasmparser::Operator;
+
+/// Words that all sets of one function may take together: 128 MiB.
+const MAX_SET_WORDS: usize = 16 << 20;
+
+/// Words that all passes over one function may visit together: about a second.
+const MAX_FLOW_WORDS: usize = 1 << 30;
+
+/// One operator, as far as liveness is concerned. Locals are numbered among reference locals.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    Block,
+    Loop,
+    If,
+    Else,
+    End,
+    /// An unconditional branch.
+    Branch(u32),
+    /// A branch that may fall through.
+    BranchIf(u32),
+    /// A branch to one of several labels.
+    BranchTable(Vec<u32>),
+    /// Return or trap.
+    Stop,
+    Read(u32),
+    Write(u32),
+    Safepoint,
+}
+
+/// Whether an operator is a safepoint. A trap is none: its frames are never looked at again.
+pub(crate) const fn is_safepoint(op: &Operator<'_>) -> bool {
+    matches!(
+        op,
+        Operator::Call { .. }
+            | Operator::CallIndirect { .. }
+            | Operator::CallRef { .. }
+            | Operator::StructNew { .. }
+            | Operator::StructNewDefault { .. }
+            | Operator::ArrayNew { .. }
+            | Operator::ArrayNewDefault { .. }
+            | Operator::ArrayNewFixed { .. }
+            | Operator::ArrayNewData { .. }
+            | Operator::ArrayNewElem { .. }
+    )
+}
+
+impl Step {
+    /// The step an operator takes, if any. `local` numbers reference locals.
+    pub(crate) fn of(op: &Operator<'_>, local: impl FnOnce(u32) -> Option<u32>) -> Option<Self> {
+        Some(match op {
+            Operator::Block { .. } => Self::Block,
+            Operator::Loop { .. } => Self::Loop,
+            Operator::If { .. } => Self::If,
+            Operator::Else => Self::Else,
+            Operator::End => Self::End,
+            Operator::Br { relative_depth } => Self::Branch(*relative_depth),
+            Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth }
+            | Operator::BrOnCast { relative_depth, .. }
+            | Operator::BrOnCastFail { relative_depth, .. } => Self::BranchIf(*relative_depth),
+            Operator::BrTable { targets } => {
+                let mut depths: Vec<u32> = targets.targets().filter_map(Result::ok).collect();
+                depths.push(targets.default());
+                depths.sort_unstable();
+                depths.dedup();
+                Self::BranchTable(depths)
+            }
+            Operator::Return | Operator::Unreachable => Self::Stop,
+            Operator::LocalGet { local_index } => Self::Read(local(*local_index)?),
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                Self::Write(local(*local_index)?)
+            }
+            op if is_safepoint(op) => Self::Safepoint,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Read(u32),
+    Write(u32),
+    Safepoint,
+}
+
+/// A stretch of steps with one way in, at its start.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    events: Range<usize>,
+    successors: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// Where branches to it lead.
+    label: u32,
+    /// The node after it; a loop has none, for it is left by falling through only.
+    after: Option<u32>,
+    /// The second arm of an `if`, until it begins.
+    otherwise: Option<u32>,
+}
+
+/// Collects the steps of a function in order.
+#[derive(Debug)]
+pub(crate) struct LivenessBuilder {
+    locals: u32,
+    nodes: Vec<Node>,
+    /// Nodes in the order in which their steps come.
+    order: Vec<u32>,
+    events: Vec<Event>,
+    safepoints: usize,
+    frames: Vec<Frame>,
+}
+
+impl LivenessBuilder {
+    /// For a function with this many reference locals.
+    pub(crate) fn new(locals: u32) -> Self {
+        let mut builder = Self {
+            locals,
+            nodes: Vec::new(),
+            order: Vec::new(),
+            events: Vec::new(),
+            safepoints: 0,
+            frames: Vec::new(),
+        };
+        let (entry, exit) = (builder.node(), builder.node());
+        builder.begin(entry);
+        builder.frames.push(Frame {
+            label: exit,
+            after: Some(exit),
+            otherwise: None,
+        });
+        builder
+    }
+
+    /// Appends a step.
+    pub(crate) fn step(&mut self, step: Step) {
+        match step {
+            Step::Block => {
+                let after = self.node();
+                self.frames.push(Frame {
+                    label: after,
+                    after: Some(after),
+                    otherwise: None,
+                });
+            }
+            Step::Loop => {
+                let head = self.node();
+                self.edge(head);
+                self.begin(head);
+                self.frames.push(Frame {
+                    label: head,
+                    after: None,
+                    otherwise: None,
+                });
+            }
+            Step::If => {
+                let (then, otherwise, after) = (self.node(), self.node(), self.node());
+                self.edge(then);
+                self.edge(otherwise);
+                self.begin(then);
+                self.frames.push(Frame {
+                    label: after,
+                    after: Some(after),
+                    otherwise: Some(otherwise),
+                });
+            }
+            Step::Else => self.otherwise(),
+            Step::End => self.end(),
+            Step::Branch(depth) => {
+                self.branch(depth);
+                self.begin_new();
+            }
+            Step::BranchIf(depth) => {
+                self.branch(depth);
+                let next = self.node();
+                self.edge(next);
+                self.begin(next);
+            }
+            Step::BranchTable(depths) => {
+                for depth in depths {
+                    self.branch(depth);
+                }
+                self.begin_new();
+            }
+            Step::Stop => self.begin_new(),
+            Step::Read(local) => self.event(Event::Read(local)),
+            Step::Write(local) => self.event(Event::Write(local)),
+            Step::Safepoint => {
+                self.safepoints += 1;
+                self.event(Event::Safepoint);
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+        let current = self.current();
+        if let Some(node) = self.nodes.get_mut(current as usize) {
+            node.events.end = self.events.len();
+        }
+    }
+
+    fn current(&self) -> u32 {
+        self.order.last().copied().unwrap_or(0)
+    }
+
+    fn node(&mut self) -> u32 {
+        self.nodes.push(Node::default());
+        u32::try_from(self.nodes.len() - 1).expect("function bodies are a few megabytes at most")
+    }
+
+    fn begin(&mut self, node: u32) {
+        self.order.push(node);
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.events = self.events.len()..self.events.len();
+        }
+    }
+
+    /// Begins a node that nothing leads to, for what follows an unconditional branch.
+    fn begin_new(&mut self) {
+        let node = self.node();
+        self.begin(node);
+    }
+
+    fn edge(&mut self, to: u32) {
+        let current = self.current();
+        if let Some(node) = self.nodes.get_mut(current as usize) {
+            node.successors.push(to);
+        }
+    }
+
+    fn branch(&mut self, depth: u32) {
+        let index = self.frames.len().checked_sub(depth as usize + 1);
+        if let Some(frame) = index.and_then(|index| self.frames.get(index)) {
+            self.edge(frame.label);
+        }
+    }
+
+    fn otherwise(&mut self) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        let (after, otherwise) = (frame.after, frame.otherwise.take());
+        if let Some(after) = after {
+            self.edge(after);
+        }
+        if let Some(otherwise) = otherwise {
+            self.begin(otherwise);
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(frame) = self.frames.pop() else {
+            return;
+        };
+        let Some(after) = frame.after else { return };
+        self.edge(after);
+        if let Some(otherwise) = frame.otherwise {
+            self.begin(otherwise);
+            self.edge(after);
+        }
+        self.begin(after);
+    }
+
+    /// Runs the analysis.
+    pub(crate) fn finish(self) -> Liveness {
+        self.finish_within(MAX_FLOW_WORDS)
+    }
+
+    fn finish_within(self, flow_words: usize) -> Liveness {
+        let words = (self.locals as usize).div_ceil(64);
+        let sets = words.saturating_mul(self.nodes.len() * 3 + self.safepoints);
+        if self.locals == 0 || sets > MAX_SET_WORDS {
+            return Liveness { words, after: None };
+        }
+        let mut flow = Flow::new(&self, words);
+        let mut passes = flow_words / (words * self.nodes.len());
+        while flow.pass(&self) {
+            passes = passes.saturating_sub(1);
+            if passes == 0 {
+                return Liveness { words, after: None };
+            }
+        }
+        Liveness {
+            words,
+            after: Some(flow.safepoints(&self)),
+        }
+    }
+}
+
+/// The answer: a set of reference locals for each safepoint.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    words: usize,
+    /// The sets, one after another; `None` when every local counts as live.
+    after: Option<Vec<u64>>,
+}
+
+impl Liveness {
+    /// 64 locals of the set after a safepoint, both counted from zero.
+    pub(crate) fn live_word(&self, safepoint: usize, word: usize) -> u64 {
+        match &self.after {
+            Some(after) => after
+                .get(safepoint * self.words + word)
+                .copied()
+                .unwrap_or(u64::MAX),
+            None => u64::MAX,
+        }
+    }
+
+    /// Whether a local is live after a safepoint.
+    #[cfg(test)]
+    fn is_live(&self, safepoint: usize, local: u32) -> bool {
+        self.live_word(safepoint, local as usize / 64) >> (local % 64) & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The programs in `crates/wasm/programs`, with the sizes that a debug build bears.
+
+#[path = "support/run.rs"]
+mod run;
+
+use run::{Outcome, name, run};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use windrow::{CollectorKind, Config, MemoryKind, Val, Zeal};
+
+/// Sizes for runs that collect at every allocation: some thousand collections each at most.
+const UNDER_ZEAL: [(&str, i32); 6] = [
+    ("alloc", 1000),
+    ("binary-trees", 6),
+    ("churn", 200),
+    ("cycles", 200),
+    ("deep", 1000),
+    ("lists", 150),
+];
+
+/// A call of `run(n)` and what it returns.
+#[derive(Deserialize)]
+struct Row {
+    program: String,
+    n: i32,
+    /// The decimal digits of an `i64`.
+    result: String,
+    size: String,
+}
+
+impl Row {
+    fn check(&self, config: &Config) -> Outcome {
+        let Self {
+            program, n, result, ..
+        } = self;
+        let mut outcome = run(
+            config,
+            &programs().join(format!("{program}.wat")),
+            "run",
+            &[Val::I32(*n)],
+        );
+        match outcome.results.as_deref() {
+            Ok([Val::I64(found)]) => assert_eq!(
+                found.to_string(),
+                *result,
+                "{program} {n} on {}",
+                name(config)
+            ),
+            other => panic!("{program} {n} on {}: {other:?}", name(config)),
+        }
+        outcome.store.verify().expect("the heap is whole");
+        outcome
+    }
+}
+
+fn programs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")
+}
+
+fn small_rows() -> Vec<Row> {
+    let text = std::fs::read_to_string(programs().join("expected.json")).expect("readable");
+    let mut rows: Vec<Row> = serde_json::from_str(&text).expect("rows");
+    rows.retain(|row| row.size == "small");
+    rows
+}
+
+fn small(collector: CollectorKind, memory: MemoryKind) {
+    let config = Config::new().collector(collector).memory(memory);
+    for row in small_rows() {
+        row.check(&config);
+    }
+}
+
+fn zeal(memory: MemoryKind) {
+    let config = Config::new()
+        .collector(CollectorKind::Copying)
+        .memory(memory)
+        .zeal(Zeal::every(1));
+    let rows = small_rows();
+    for (program, n) in UNDER_ZEAL {
+        let row = rows
+            .iter()
+            .find(|row| row.program == program && row.n == n)
+            .expect("a listed size has a row");
+        let collections = row.check(&config).stats.collections();
+        assert!(
+            (100..10_000).contains(&collections),
+            "{program} {n}: {collections} collections"
+        );
+    }
+}
+
+#[test]
+fn every_program_has_small_rows_and_a_size_for_zeal() {
+    let rows = small_rows();
+    let mut programs: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(self::programs()).expect("readable") {
+        let name = entry
+            .expect("readable")
+            .file_name()
+            .into_string()
+            .expect("plain names");
+        programs.extend(name.strip_suffix(".wat").map(str::to_owned));
+    }
+    programs.sort();
+    assert_eq!(programs, UNDER_ZEAL.map(|(program, _)| program));
+    for program in programs {
+        assert!(
+            rows.iter().any(|row| row.program == program),
+            "no row for {program}"
+        );
+    }
+}
+
+#[test]
+fn null_guarded() {
+    small(CollectorKind::Null, MemoryKind::Guarded);
+}
+
+#[test]
+fn null_checked() {
+    small(CollectorKind::Null, MemoryKind::Checked);
+}
+
+#[test]
+fn copying_guarded() {
+    small(CollectorKind::Copying, MemoryKind::Guarded);
+}
+
+#[test]
+fn copying_checked() {
+    small(CollectorKind::Copying, MemoryKind::Checked);
+}
+
+#[test]
+fn zeal_guarded() {
+    zeal(MemoryKind::Guarded);
+}
+
+#[test]
+fn zeal_checked() {
+    zeal(MemoryKind::Checked);
+}

@@ -1,0 +1,327 @@
+//! Programs: what they compute, and how they are stopped.
+
+use crate::harness::{Program, engines};
+use windrow::{CollectorKind, Config, Val};
+use windrow_wasm::{Engine, Error, Extern, TrapKind};
+
+#[test]
+fn arithmetic_and_control_flow() {
+    let text = r#"(module
+        (func $fib (export "fib") (param i32) (result i32)
+            (if (result i32) (i32.lt_s (local.get 0) (i32.const 2))
+                (then (local.get 0))
+                (else (i32.add
+                    (call $fib (i32.sub (local.get 0) (i32.const 1)))
+                    (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
+        (func (export "sum") (param $n i32) (result i32) (local $sum i32)
+            (loop $again
+                (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br_if $again (local.get $n)))
+            (local.get $sum))
+        (func (export "div") (param i32 i32) (result i32)
+            (i32.div_s (local.get 0) (local.get 1))))"#;
+    for engine in engines() {
+        let mut program = Program::new(&engine, text);
+        assert_eq!(program.call("fib", &[20]).unwrap(), 6765);
+        assert_eq!(program.call("sum", &[1000]).unwrap(), 500_500);
+        assert_eq!(program.call("div", &[-7, 2]).unwrap(), -3);
+        assert_eq!(program.trap("div", &[1, 0]).kind, TrapKind::DivisionByZero);
+        assert_eq!(
+            program.trap("div", &[i32::MIN, -1]).kind,
+            TrapKind::IntegerOverflow
+        );
+        assert_eq!(program.call("div", &[9, 3]).unwrap(), 3);
+    }
+}
+
+#[test]
+fn many_values_of_every_kind_cross_the_border() {
+    let text = r#"(module
+        (func (export "mix") (param i32 i64 f32 f64 anyref funcref)
+                (result f64 i64 i32 f32 funcref anyref i64 i64 i64 i64 i64 i64)
+            (local.get 3) (local.get 1) (local.get 0) (local.get 2) (local.get 5) (local.get 4)
+            (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6)))"#;
+    for engine in engines() {
+        let Program {
+            mut store,
+            instance,
+        } = Program::new(&engine, text);
+        let mix = instance.func(&mut store, "mix").unwrap();
+        let args = [
+            Val::I32(-1),
+            Val::I64(i64::MIN),
+            Val::F32(0x7fa0_0001),
+            Val::F64(f64::INFINITY.to_bits()),
+            Val::Ref(windrow::Ref::I31(-5)),
+            Val::Func(mix.id()),
+        ];
+        let results = mix.call(&mut store, &args).unwrap();
+        assert!(
+            matches!(
+                results[..],
+                [
+                    Val::F64(0x7ff0_0000_0000_0000),
+                    Val::I64(i64::MIN),
+                    Val::I32(-1),
+                    Val::F32(0x7fa0_0001),
+                    Val::Func(id),
+                    Val::Ref(windrow::Ref::I31(-5)),
+                    Val::I64(1),
+                    ..,
+                    Val::I64(6)
+                ] if id == mix.id()
+            ),
+            "{results:?}"
+        );
+        assert!(matches!(
+            mix.call(&mut store, &args[1..]),
+            Err(Error::ArgumentCount {
+                expected: 6,
+                given: 5
+            })
+        ));
+        let mut wrong = args.clone();
+        wrong[5] = Val::Ref(windrow::Ref::Null);
+        assert!(matches!(
+            mix.call(&mut store, &wrong),
+            Err(Error::ValueType { .. })
+        ));
+    }
+}
+
+#[test]
+fn memories_grow_and_keep_to_their_bounds() {
+    let text = r#"(module
+        (memory (export "memory") 1 3)
+        (data (i32.const 8) "\2a\00\00\00")
+        (data $late "abc")
+        (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+        (func (export "far") (param i32) (result i32) (i32.load offset=0xffffffff (local.get 0)))
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+        (func (export "size") (result i32) (memory.size))
+        (func (export "bulk") (param i32) (result i32)
+            (memory.init $late (local.get 0) (i32.const 0) (i32.const 3))
+            (memory.fill (i32.add (local.get 0) (i32.const 3)) (i32.const 0x164) (i32.const 1))
+            (memory.copy (i32.const 100) (local.get 0) (i32.const 4))
+            (i32.load (i32.const 100)))
+        (func (export "drop") (result i32) (data.drop $late) (i32.const 0)))"#;
+    for engine in engines() {
+        let mut program = Program::new(&engine, text);
+        assert_eq!(program.call("load", &[8]).unwrap(), 42);
+        assert_eq!(
+            program.trap("load", &[65_533]).kind,
+            TrapKind::MemoryOutOfBounds
+        );
+        assert_eq!(
+            program.trap("load", &[-1]).kind,
+            TrapKind::MemoryOutOfBounds
+        );
+        assert_eq!(program.trap("far", &[-1]).kind, TrapKind::MemoryOutOfBounds);
+        assert_eq!(program.call("grow", &[2]).unwrap(), 1);
+        assert_eq!(program.call("load", &[65_533]).unwrap(), 0);
+        assert_eq!(program.call("grow", &[1]).unwrap(), -1);
+        assert_eq!(program.call("size", &[]).unwrap(), 3);
+        assert_eq!(
+            program.call("bulk", &[200]).unwrap(),
+            i32::from_le_bytes(*b"abcd")
+        );
+        assert_eq!(
+            program.trap("bulk", &[3 * 65_536 - 2]).kind,
+            TrapKind::MemoryOutOfBounds
+        );
+        program.call("drop", &[]).unwrap();
+        assert_eq!(
+            program.trap("bulk", &[200]).kind,
+            TrapKind::MemoryOutOfBounds
+        );
+        let Some(Extern::Memory(memory)) = program.instance.export(&mut program.store, "memory")
+        else {
+            panic!("the memory is exported");
+        };
+        let mut bytes = [0; 4];
+        memory.read(&program.store, 100, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"abcd");
+        memory
+            .write(&mut program.store, 3 * 65_536 - 4, &7_u32.to_le_bytes())
+            .unwrap();
+        assert_eq!(program.call("load", &[3 * 65_536 - 4]).unwrap(), 7);
+        assert!(
+            memory
+                .write(&mut program.store, 3 * 65_536 - 3, &bytes)
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn tables_dispatch_grow_and_trap() {
+    let text = r#"(module
+        (type $op (func (param i32) (result i32)))
+        (table $t (export "table") 4 8 funcref)
+        (elem (i32.const 1) $inc $dec)
+        (elem $late func $inc $odd)
+        (func $inc (type $op) (i32.add (local.get 0) (i32.const 1)))
+        (func $dec (type $op) (i32.sub (local.get 0) (i32.const 1)))
+        (func $odd (result i32) (i32.const 3))
+        (func (export "call") (param i32 i32) (result i32)
+            (call_indirect (type $op) (local.get 1) (local.get 0)))
+        (func (export "grow") (param i32) (result i32)
+            (table.grow $t (ref.func $dec) (local.get 0)))
+        (func (export "init") (param i32) (result i32)
+            (table.init $t $late (local.get 0) (i32.const 0) (i32.const 2)) (table.size $t)))"#;
+    for engine in engines() {
+        let mut program = Program::new(&engine, text);
+        assert_eq!(program.call("call", &[1, 41]).unwrap(), 42);
+        assert_eq!(program.call("call", &[2, 41]).unwrap(), 40);
+        assert_eq!(
+            program.trap("call", &[0, 41]).kind,
+            TrapKind::UninitializedElement
+        );
+        assert_eq!(
+            program.trap("call", &[4, 41]).kind,
+            TrapKind::TableOutOfBounds
+        );
+        assert_eq!(program.call("grow", &[2]).unwrap(), 4);
+        assert_eq!(program.call("call", &[5, 0]).unwrap(), -1);
+        assert_eq!(program.call("grow", &[3]).unwrap(), -1);
+        assert_eq!(program.call("init", &[0]).unwrap(), 6);
+        assert_eq!(
+            program.trap("call", &[1, 0]).kind,
+            TrapKind::IndirectCallType
+        );
+        assert_eq!(program.trap("init", &[5]).kind, TrapKind::TableOutOfBounds);
+        let Some(Extern::Table(table)) = program.instance.export(&mut program.store, "table")
+        else {
+            panic!("the table is exported");
+        };
+        assert_eq!(table.len(), 6);
+        table
+            .set(&mut program.store, 1, &Val::Func(windrow::FunctionId::NULL))
+            .unwrap();
+        assert_eq!(
+            program.trap("call", &[1, 0]).kind,
+            TrapKind::UninitializedElement
+        );
+    }
+}
+
+#[test]
+fn objects_in_globals_tables_and_segments_survive_every_collection() {
+    let text = r#"(module
+        (type $pair (struct (field i32) (field (mut (ref null $pair)))))
+        (type $list (array (mut (ref null $pair))))
+        (type $bytes (array (mut i8)))
+        (global $first (mut (ref null $pair))
+            (struct.new $pair (i32.const 1) (struct.new $pair (i32.const 2) (ref.null $pair))))
+        (global $fixed (ref $list)
+            (array.new_fixed $list 3 (struct.new $pair (i32.const 10) (ref.null $pair))
+                (ref.null $pair) (struct.new $pair (i32.const 20) (ref.null $pair))))
+        (table $t 2 (ref null $pair) (struct.new $pair (i32.const 100) (ref.null $pair)))
+        (elem $late (ref null $pair)
+            (item (struct.new $pair (i32.const 1000) (ref.null $pair)))
+            (item (ref.null $pair)) (item (global.get $start)))
+        (global $start (ref null $pair) (struct.new $pair (i32.const 2000) (ref.null $pair)))
+        (data $text "hello")
+        (func $value (param (ref null $pair)) (result i32) (struct.get $pair 0 (local.get 0)))
+        (func (export "churn") (param i32) (result i32)
+            (loop $again
+                (global.set $first (struct.new $pair (local.get 0) (global.get $first)))
+                (table.set $t (i32.const 1) (global.get $first))
+                (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+                (br_if $again (local.get 0)))
+            (i32.const 0))
+        (func (export "sum") (result i32) (local $p (ref null $pair)) (local $sum i32) (local $l (ref null $list))
+            (local.set $p (global.get $first))
+            (block $done
+                (loop $again
+                    (br_if $done (ref.is_null (local.get $p)))
+                    (local.set $sum (i32.add (local.get $sum) (call $value (local.get $p))))
+                    (local.set $p (struct.get $pair 1 (local.get $p)))
+                    (br $again)))
+            (local.set $l (array.new_elem $list $late (i32.const 0) (i32.const 3)))
+            (local.set $sum (i32.add (local.get $sum)
+                (call $value (array.get $list (local.get $l) (i32.const 0)))))
+            (local.set $sum (i32.add (local.get $sum)
+                (call $value (array.get $list (local.get $l) (i32.const 2)))))
+            (local.set $sum (i32.add (local.get $sum)
+                (call $value (array.get $list (global.get $fixed) (i32.const 2)))))
+            (i32.add (local.get $sum) (call $value (table.get $t (i32.const 0)))))
+        (func (export "text") (param i32) (result i32)
+            (array.get_u $bytes (array.new_data $bytes $text (i32.const 0) (i32.const 5)) (local.get 0)))
+        (func (export "beyond") (result i32)
+            (array.len (array.new_elem $list $late (i32.const 1) (i32.const 3)))))"#;
+    for engine in engines() {
+        let mut program = Program::new(&engine, text);
+        let base = 1 + 2 + 1000 + 2000 + 20 + 100;
+        assert_eq!(program.call("sum", &[]).unwrap(), base);
+        program.call("churn", &[50]).unwrap();
+        assert_eq!(program.call("sum", &[]).unwrap(), base + 50 * 51 / 2);
+        program.store.gc(windrow::CollectionKind::Full).unwrap();
+        assert_eq!(program.call("sum", &[]).unwrap(), base + 50 * 51 / 2);
+        assert_eq!(program.call("text", &[4]).unwrap(), i32::from(b'o'));
+        assert_eq!(program.trap("text", &[5]).kind, TrapKind::ArrayOutOfBounds);
+        assert_eq!(program.trap("beyond", &[]).kind, TrapKind::TableOutOfBounds);
+        program.store.verify().unwrap();
+    }
+}
+
+#[test]
+fn a_trap_names_the_functions_and_leaves_the_store_usable() {
+    let text = r#"(module $m
+        (memory 1)
+        (func $deep (param i32) (result i32)
+            (if (i32.eqz (local.get 0)) (then (unreachable)))
+            (i32.add (call $deep (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+        (func (export "deep") (param i32) (result i32) (call $deep (local.get 0)))
+        (func $forever (export "forever") (result i32) (call $forever) (i32.const 1) (i32.add))
+        (func (export "fine") (result i32) (i32.const 5)))"#;
+    for engine in engines() {
+        let mut program = Program::new(&engine, text);
+        let trap = program.trap("deep", &[2]);
+        assert_eq!(trap.kind, TrapKind::Unreachable);
+        let names: Vec<_> = trap
+            .frames
+            .iter()
+            .map(|frame| frame.function.as_str())
+            .collect();
+        assert_eq!(names, ["m!deep", "m!deep", "m!deep", "m!function 1"]);
+        assert!(trap.frames.iter().all(|frame| frame.wasm_offset.is_some()));
+        let trap = program.trap("forever", &[]);
+        assert_eq!(trap.kind, TrapKind::StackExhausted);
+        assert!(trap.omitted_frames > 1000 && trap.to_string().contains("m!forever"));
+        assert_eq!(program.call("fine", &[]).unwrap(), 5);
+    }
+}
+
+#[test]
+fn a_full_heap_says_what_was_needed_and_what_the_limit_is() {
+    let text = r#"(module
+        (type $node (struct (field (ref null $node)) (field i64)))
+        (func (export "fill") (result i32) (local $list (ref null $node))
+            (loop $again
+                (local.set $list (struct.new $node (local.get $list) (i64.const 1)))
+                (br $again))
+            (unreachable))
+        (func (export "fine") (result i32) (drop (struct.new_default $node)) (i32.const 5)))"#;
+    let limit = 4 << 20;
+    for collector in [CollectorKind::Copying, CollectorKind::Null] {
+        let engine =
+            Engine::new(&Config::new().collector(collector).heap_max_bytes(limit)).unwrap();
+        let mut program = Program::new(&engine, text);
+        let trap = program.trap("fill", &[]);
+        match &trap.kind {
+            TrapKind::Heap(windrow::HeapError::HeapFull {
+                needed_bytes: 24,
+                limit_bytes,
+            }) => {
+                assert_eq!(*limit_bytes, limit);
+            }
+            other => panic!("a full heap expected, not {other:?}"),
+        }
+        assert_eq!(trap.frames.len(), 1);
+        if collector == CollectorKind::Copying {
+            assert_eq!(program.call("fine", &[]).unwrap(), 5);
+        }
+    }
+}

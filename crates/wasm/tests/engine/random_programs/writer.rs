@@ -1,0 +1,204 @@
+//! Random programs as text.
+
+use super::{FUEL, LOCALS, Label, Statement, label, mask};
+
+struct Writer {
+    text: String,
+    labels: Vec<Label>,
+}
+
+const REF: &str = "(ref null $box)";
+
+fn condition(condition: u32) -> String {
+    format!("(call $go_on (i32.const {}))", mask(condition))
+}
+
+impl Writer {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    fn within(&mut self, label: Label, body: &[Statement]) {
+        self.labels.push(label);
+        self.statements(body);
+        self.labels.pop();
+    }
+
+    fn statements(&mut self, statements: &[Statement]) {
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::New { to, next, value } => self.push(&format!(
+                "(local.set {to} (struct.new $box (i32.const {value}) (local.get {next})))"
+            )),
+            Statement::Follow { to, from } => {
+                self.push(&format!("(local.set {to} (call $next (local.get {from})))"));
+            }
+            Statement::Link { from, to } => {
+                self.push(&format!("(call $link (local.get {from}) (local.get {to}))"));
+            }
+            Statement::Fold(local) => self.push(&format!("(call $fold (local.get {local}))")),
+            Statement::Array { to, from, len } => self.push(&format!(
+                "(local.set {to} (array.get $boxes (array.new $boxes (local.get {from}) (i32.const {})) (i32.const {len})))",
+                len + 1
+            )),
+            Statement::Null(local) => self.push(&format!("(local.set {local} (ref.null $box))")),
+            Statement::Hold(local, body) => {
+                self.push(&format!("(local.get {local})"));
+                self.statements(body);
+                self.push("(call $fold)");
+            }
+            Statement::HoldTwo { to, held: [first, second], body } => {
+                self.push(&format!("(local.get {first}) (local.get {second})"));
+                self.statements(body);
+                self.push(&format!("(local.set {to} (call $join))"));
+            }
+            _ => self.control(statement),
+        }
+    }
+
+    fn control(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Block(body) => {
+                self.push("block");
+                self.within(Label::Block, body);
+                self.push("end");
+            }
+            Statement::BlockRef { to, result, body } => {
+                self.push(&format!("block (result {REF})"));
+                self.within(Label::BlockRef, body);
+                self.push(&format!("(local.get {result}) end (local.set {to})"));
+            }
+            Statement::Loop {
+                condition: mask,
+                body,
+            } => {
+                self.push("loop");
+                self.within(Label::Loop, body);
+                self.push(&format!("(br_if 0 {}) end", condition(*mask)));
+            }
+            Statement::LoopRef {
+                local,
+                condition: mask,
+                body,
+            } => {
+                self.push(&format!("(local.get {local}) loop (param {REF})"));
+                self.push("(call $fold)");
+                self.within(Label::LoopRef, body);
+                self.push(&format!(
+                    "(local.get {local}) (br_if 0 {}) drop end",
+                    condition(*mask)
+                ));
+            }
+            Statement::If {
+                condition: mask,
+                then,
+                otherwise,
+            } => {
+                self.push(&format!("{} if", condition(*mask)));
+                self.within(Label::Block, then);
+                if !otherwise.is_empty() {
+                    self.push("else");
+                    self.within(Label::Block, otherwise);
+                }
+                self.push("end");
+            }
+            Statement::IfRef {
+                to,
+                local,
+                condition: mask,
+                then,
+                otherwise,
+            } => {
+                self.push(&format!("(local.get {local}) {}", condition(*mask)));
+                self.push(&format!("if (param {REF}) (result {REF})"));
+                self.within(Label::BlockRef, then);
+                self.push("else");
+                self.within(Label::BlockRef, otherwise);
+                self.push(&format!(
+                    "(call $fold) (local.get {local}) end (local.set {to})"
+                ));
+            }
+            Statement::BranchIf {
+                label,
+                local,
+                condition: mask,
+            } => {
+                self.branch(*label, *local, Some(*mask));
+            }
+            Statement::Branch { label, local } => self.branch(*label, *local, None),
+            Statement::Table {
+                to,
+                locals: [first, second],
+            } => self.push(&format!(
+                "block $a (result {REF}) block $b (result {REF}) (local.get {first})
+                 (br_table $a $b $a (i32.and (global.get $sum) (i32.const 3)))
+                 end (call $fold) (local.get {second}) end (local.set {to})"
+            )),
+            _ => unreachable!("written by the caller"),
+        }
+    }
+
+    fn branch(&mut self, number: usize, local: u32, mask: Option<u32>) {
+        let Some((depth, label)) = label(&self.labels, number) else {
+            return;
+        };
+        let (value, unused) = if label.is_ref() {
+            (format!("(local.get {local})"), "drop")
+        } else {
+            (String::new(), "")
+        };
+        match mask {
+            Some(mask) => self.push(&format!(
+                "{value} (br_if {depth} {}) {unused}",
+                condition(mask)
+            )),
+            None if label.is_forward() => self.push(&format!("{value} (br {depth})")),
+            None => {}
+        }
+    }
+}
+
+/// A module that runs the statements and returns the checksum.
+pub(crate) fn module(statements: &[Statement]) -> String {
+    let mut writer = Writer {
+        text: String::new(),
+        labels: Vec::new(),
+    };
+    writer.statements(statements);
+    format!(
+        r#"(module
+          (type $box (struct (field (mut i32)) (field (mut (ref null $box)))))
+          (type $boxes (array (mut (ref null $box))))
+          (global $sum (mut i32) (i32.const 0))
+          (global $fuel (mut i32) (i32.const {FUEL}))
+          (func $fold (param $b {REF})
+            (global.set $sum (i32.add (i32.mul (global.get $sum) (i32.const 31))
+              (if (result i32) (ref.is_null (local.get $b))
+                (then (i32.const 7)) (else (struct.get $box 0 (local.get $b)))))))
+          (func $next (param $b {REF}) (result {REF})
+            (block $null (return (struct.get $box 1 (br_on_null $null (local.get $b)))))
+            (ref.null $box))
+          (func $link (param $b {REF}) (param $to {REF})
+            (if (i32.eqz (ref.is_null (local.get $b)))
+              (then (struct.set $box 1 (local.get $b) (local.get $to)))))
+          (func $join (param $a {REF}) (param $b {REF}) (result {REF})
+            (call $fold (local.get $a))
+            (struct.new $box (i32.const 5) (struct.new $box (i32.const 6) (local.get $b))))
+          (func $go_on (param $mask i32) (result i32)
+            (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))
+            (i32.and (i32.gt_s (global.get $fuel) (i32.const 0))
+              (i32.ne (i32.const 0) (i32.and (i32.xor (global.get $sum) (global.get $fuel)) (local.get $mask)))))
+          (func (export "run") (result i32) (local {locals})
+            {body}
+            (call $fold (local.get 0))
+            (global.get $sum)))"#,
+        locals = format!("{REF} ").repeat(LOCALS as usize),
+        body = writer.text,
+    )
+}

@@ -1,0 +1,52 @@
+//! Every built-in collector against the model heap, on both memories, with random programs.
+//!
+//! The cases are the same each time unless `WINDROW_PROPTEST_CASES` asks for another number.
+
+use std::sync::Arc;
+use windrow::{Collector, CollectorKind};
+use windrow_testkit::{Effort, Figures, MemoryChoice, prove};
+
+/// Cases for each collector and memory where the environment asks for no other number.
+const CASES: u32 = 400;
+
+fn proved(kind: CollectorKind, memory: MemoryChoice) -> Figures {
+    let collector: Arc<dyn Collector> = kind.instance();
+    let effort = Effort::from_environment(CASES).on(memory);
+    let figures = match prove(&collector, effort) {
+        Ok(figures) => figures,
+        Err(counterexample) => panic!("{kind}: {counterexample}"),
+    };
+    assert_eq!(figures.cases, u64::from(effort.cases));
+    if effort == Effort::cases(CASES).on(memory) {
+        assert!(
+            figures.collections > 1000 && figures.refusals > 50,
+            "the cases try little: {figures:?}"
+        );
+    }
+    eprintln!("{kind}, {memory:?}: {figures:?}");
+    figures
+}
+
+#[test]
+fn null_in_guarded_memory() {
+    let figures = proved(CollectorKind::Null, MemoryChoice::Guarded);
+    assert_eq!(figures.host_values_dropped, 0);
+}
+
+#[test]
+fn null_in_checked_memory() {
+    let figures = proved(CollectorKind::Null, MemoryChoice::Checked);
+    assert_eq!(figures.host_values_dropped, 0);
+}
+
+#[test]
+fn copying_in_guarded_memory() {
+    let figures = proved(CollectorKind::Copying, MemoryChoice::Guarded);
+    assert!(figures.host_values_dropped > 0);
+}
+
+#[test]
+fn copying_in_checked_memory() {
+    let figures = proved(CollectorKind::Copying, MemoryChoice::Checked);
+    assert!(figures.host_values_dropped > 0);
+}

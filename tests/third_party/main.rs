@@ -1,0 +1,71 @@
+//! A collector that is not windrow's own, written on `windrow-core` alone and proved by the kit
+//! without a line changed here; and broken ones, which the kit must find.
+
+mod free_list;
+mod mark_sweep;
+mod recorder;
+mod faults;
+
+use mark_sweep::MarkSweepCollector;
+use std::sync::Arc;
+use windrow::{CollectionKind, Config, FieldType, HeapError, MemoryKind, StructType, ValType};
+use windrow_core::{Collector, Isolate, IsolateConfig};
+use windrow_testkit::{Effort, prove};
+
+#[test]
+fn a_foreign_collector_is_proved_by_the_kit() {
+    let collector: Arc<dyn Collector> = Arc::new(MarkSweepCollector);
+    match prove(&collector, Effort::from_environment(200)) {
+        Ok(figures) => assert!(figures.host_values_dropped > 0, "{figures:?}"),
+        Err(counterexample) => panic!("{counterexample}"),
+    }
+}
+
+#[test]
+fn a_foreign_collector_serves_a_store() {
+    for memory in [MemoryKind::Guarded, MemoryKind::Checked] {
+        let foreign: Arc<dyn Collector> = Arc::new(MarkSweepCollector);
+        let config = Config::new()
+            .collector(foreign)
+            .memory(memory)
+            .heap_max_bytes(1 << 20);
+        assert_eq!(config.chosen_collector().name(), "third-party-mark-sweep");
+        let mut store = windrow::Store::new(&config).unwrap();
+        let cell = StructType::new([FieldType::mutable(ValType::I64)]);
+        let cell = store.types().register_struct(cell).unwrap();
+        let kept = store.alloc_struct(cell).unwrap();
+        for _ in 0..100_000 {
+            store.alloc_struct(cell).unwrap();
+        }
+        store.gc(CollectionKind::Full).unwrap();
+        assert_eq!(store.type_of(&kept), Some(cell));
+        assert_eq!(store.stats().live_bytes, 16);
+    }
+}
+
+#[test]
+fn a_store_without_its_barrier_is_noticed() {
+    let mut isolate = Isolate::new(IsolateConfig::new(Arc::new(MarkSweepCollector))).unwrap();
+    let cell = StructType::new([FieldType::mutable(ValType::ANYREF)]);
+    let cell = isolate.types().register_struct(cell).unwrap();
+    isolate.sync_types();
+    let old = isolate.alloc_struct(cell, &mut []).unwrap();
+    let mut roots = [old.to_ref()];
+    isolate.init_ref(old, 8, old.to_ref());
+    isolate
+        .collect_with(CollectionKind::Full, &mut roots)
+        .unwrap();
+    isolate.write_ref(old, 8, windrow_core::GcRef::from_i31(1));
+    isolate
+        .collect_with(CollectionKind::Full, &mut roots)
+        .unwrap();
+    isolate.verify().unwrap();
+    isolate.init_ref(old, 8, old.to_ref());
+    isolate
+        .collect_with(CollectionKind::Full, &mut roots)
+        .unwrap();
+    let Err(HeapError::VerifyFailed { first, .. }) = isolate.verify() else {
+        panic!("nothing was noticed")
+    };
+    assert!(first.contains("without a barrier"), "{first}");
+}
