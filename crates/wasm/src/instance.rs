@@ -184,6 +184,7 @@ impl Instance {
             mut tables,
             mut memories,
             mut globals,
+            importer,
         } = imports;
         add_functions(
             store,
@@ -212,6 +213,9 @@ impl Instance {
             module,
         });
         data.fill_context(store);
+        importer
+            .set(Arc::downgrade(&data))
+            .expect("imports belong to one instance");
         store
             .isolate_mut()
             .keep_alive(Arc::clone(&data) as Arc<dyn Any + Send + Sync>);
@@ -221,6 +225,14 @@ impl Instance {
         let instance = Self { store: id, data };
         instance.initialise(store)?;
         Ok(instance)
+    }
+
+    /// The instance with this data, which is of `store`.
+    pub(crate) fn of_data(store: &mut Store, data: Arc<InstanceData>) -> Self {
+        Self {
+            store: StoreId::assign(store),
+            data,
+        }
     }
 
     /// The engine of its module.

@@ -27,6 +27,7 @@
 
 #[expect(unsafe_code, reason = "sets the words of a store that the engine trusts")]
 mod attach;
+pub mod bench;
 mod builtins;
 mod code;
 mod compile;
@@ -45,7 +46,10 @@ mod global;
 mod host_entry;
 #[expect(unsafe_code, reason = "adds compiled functions, with their addresses, to a store")]
 mod instance;
+#[cfg(feature = "js")]
+pub mod js;
 mod segments;
+mod interrupt;
 mod linker;
 #[expect(
     unsafe_code,
@@ -58,11 +62,14 @@ mod mapping;
 )]
 mod memory;
 mod module;
+mod options;
 mod table;
 mod translate;
 mod trap;
 mod value;
 mod vmctx;
+#[cfg(feature = "wasi")]
+pub mod wasi;
 #[cfg(feature = "wast")]
 pub mod wast;
 
@@ -71,8 +78,10 @@ pub use error::Error;
 pub use func::{Caller, Func, Results};
 pub use global::{Global, GlobalType};
 pub use instance::Instance;
+pub use interrupt::{Deadline, InterruptHandle};
 pub use linker::{Extern, Linker};
 pub use memory::{Memory, MemoryType, WASM_PAGE_BYTES};
 pub use module::{ExternType, Module};
+pub use options::EngineOptions;
 pub use table::{MAX_TABLE_ELEMENTS, Table, TableType};
 pub use trap::{Trap, TrapFrame, TrapKind};

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod agreement;
 mod harness;
 #[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod host;
+mod interruption;
 mod linking;
 mod programs;
 mod random_programs;
+mod sharing;
