@@ -64,11 +64,7 @@ pub(crate) fn attach(engine: &Engine, store: &mut Store) -> Result<StoreId, Erro
             .add_root_source(crate::enter::compiled_frames(registry));
         // SAFETY: the engine means by this word the registry its frames are walked with, which is
         // the one just given to the store's root source.
-        unsafe {
-            store
-                .isolate_mut()
-                .set_embedder_word(ENGINE_WORD, identity)
-        };
+        unsafe { store.isolate_mut().set_embedder_word(ENGINE_WORD, identity) };
     } else if attached != identity {
         return Err(Error::WrongEngine);
     }

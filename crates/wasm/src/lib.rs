@@ -25,7 +25,10 @@
 //! bulk memory, reference types, extended constant expressions, typed function references and
 //! garbage collection. A module that needs more is refused with the feature's name.
 
-#[expect(unsafe_code, reason = "sets the words of a store that the engine trusts")]
+#[expect(
+    unsafe_code,
+    reason = "sets the words of a store that the engine trusts"
+)]
 mod attach;
 mod builtins;
 mod code;
@@ -35,7 +38,10 @@ mod engine;
 mod enter;
 mod env;
 mod error;
-#[expect(unsafe_code, reason = "adds host functions, with their addresses, to a store")]
+#[expect(
+    unsafe_code,
+    reason = "adds host functions, with their addresses, to a store"
+)]
 mod func;
 mod global;
 #[expect(
@@ -43,7 +49,10 @@ mod global;
     reason = "turns what compiled code passes to the host into references"
 )]
 mod host_entry;
-#[expect(unsafe_code, reason = "adds compiled functions, with their addresses, to a store")]
+#[expect(
+    unsafe_code,
+    reason = "adds compiled functions, with their addresses, to a store"
+)]
 mod instance;
 mod segments;
 mod linker;

@@ -354,10 +354,6 @@ fn source_location(offset: u64) -> SourceLoc {
 
 /// The proposal an operator belongs to.
 fn proposal(op: &Operator<'_>) -> &'static str {
-    // The one of them that the parser counts to another proposal.
-    if let Operator::ReturnCallRef { .. } = op {
-        return "tail calls";
-    }
     macro_rules! proposal {
         ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
             match op {
@@ -370,7 +366,6 @@ fn proposal(op: &Operator<'_>) -> &'static str {
         (@name threads) => { "threads" };
         (@name exceptions) => { "exceptions" };
         (@name legacy_exceptions) => { "legacy exceptions" };
-        (@name tail_call) => { "tail calls" };
         (@name memory_control) => { "memory control" };
         (@name wide_arithmetic) => { "wide arithmetic" };
         (@name stack_switching) => { "stack switching" };

@@ -31,24 +31,6 @@ const KNOWN: &[(&str, Reason)] = &[
         Misses(&["exceptions", "multiple memories"]),
     ),
     ("wasm-latest/ref_null.wast", Misses(&["exceptions"])),
-    ("wasm-latest/return_call.wast", Misses(&["tail calls"])),
-    (
-        "wasm-latest/return_call_indirect.wast",
-        Misses(&["tail calls"]),
-    ),
-    ("wasm-latest/return_call_ref.wast", Misses(&["tail calls"])),
-    (
-        "function-references/return_call.wast",
-        Misses(&["tail calls"]),
-    ),
-    (
-        "function-references/return_call_indirect.wast",
-        Misses(&["tail calls"]),
-    ),
-    (
-        "function-references/return_call_ref.wast",
-        Misses(&["tail calls"]),
-    ),
     (
         "reference-types/unreached-invalid.wast",
         Outdated(1, "unreachable branches may have labels of several types"),
@@ -63,7 +45,8 @@ const KNOWN: &[(&str, Reason)] = &[
 ];
 
 /// Proposals that are part of what the engine has, beyond garbage collection.
-const PROPOSALS: [Proposal; 8] = [
+const PROPOSALS: [Proposal; 9] = [
+    Proposal::TailCall,
     Proposal::FunctionReferences,
     Proposal::ReferenceTypes,
     Proposal::BulkMemoryOperations,

@@ -14,16 +14,16 @@ pub(crate) fn supported() -> WasmFeatures {
         | WasmFeatures::FUNCTION_REFERENCES
         | WasmFeatures::GC
         | WasmFeatures::GC_TYPES
+        | WasmFeatures::TAIL_CALL
         | WasmFeatures::FLOATS
 }
 
 /// Names a person knows, of features the engine has not. Proposals whose encodings are malformed in
 /// every standard so far have none: the validator's own message serves better.
-const NAMES: [(WasmFeatures, &str); 14] = [
+const NAMES: [(WasmFeatures, &str); 13] = [
     (WasmFeatures::SIMD, "SIMD"),
     (WasmFeatures::RELAXED_SIMD, "relaxed SIMD"),
     (WasmFeatures::THREADS, "threads (atomics, shared memory)"),
-    (WasmFeatures::TAIL_CALL, "tail calls"),
     (WasmFeatures::LEGACY_EXCEPTIONS, "legacy exceptions"),
     (WasmFeatures::EXCEPTIONS, "exceptions"),
     (

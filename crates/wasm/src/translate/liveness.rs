@@ -82,7 +82,11 @@ impl Step {
                 depths.dedup();
                 Self::BranchTable(depths)
             }
-            Operator::Return | Operator::Unreachable => Self::Stop,
+            Operator::Return
+            | Operator::Unreachable
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => Self::Stop,
             Operator::LocalGet { local_index } => Self::Read(local(*local_index)?),
             Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
                 Self::Write(local(*local_index)?)

@@ -138,7 +138,6 @@ fn bad_modules_are_refused_with_a_reason() {
         ),
         ("(module (tag))", "exceptions"),
         ("(module (func (throw_ref (ref.null exn))))", "exceptions"),
-        ("(module (func $f (return_call $f)))", "tail calls"),
         ("(module (memory i64 1))", "memory64"),
         ("(module (memory 1) (memory 1))", "multiple memories"),
         ("(component)", "the component model"),
