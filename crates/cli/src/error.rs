@@ -1,7 +1,7 @@
 //! How a command fails: with input that cannot be used, or with a program that trapped.
 
 use std::fmt;
-use windrow_wasm::Trap;
+use windrow_wasm::{Exception, Trap};
 
 /// Why a command ends with an exit code other than zero.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub(crate) enum Failure {
     Input(String),
     /// The program was stopped.
     Trap(Trap),
+    /// The program threw an exception that it did not catch.
+    Exception(Exception),
 }
 
 impl Failure {
@@ -21,7 +23,7 @@ impl Failure {
     /// The process's exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Trap(_) => 1,
+            Self::Trap(_) | Self::Exception(_) => 1,
             Self::Input(_) => 2,
         }
     }
@@ -32,6 +34,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Input(line) => write!(f, "error: {line}"),
             Self::Trap(trap) => write!(f, "trap: {trap}"),
+            Self::Exception(exception) => write!(f, "trap: {exception}"),
         }
     }
 }

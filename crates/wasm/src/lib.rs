@@ -38,6 +38,7 @@ mod engine;
 mod enter;
 mod env;
 mod error;
+mod exception;
 #[expect(
     unsafe_code,
     reason = "adds host functions, with their addresses, to a store"
@@ -68,6 +69,7 @@ mod mapping;
 mod memory;
 mod module;
 mod table;
+mod tag;
 mod translate;
 mod trap;
 mod value;
@@ -77,6 +79,7 @@ pub mod wast;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use exception::Exception;
 pub use func::{Caller, Func, Results};
 pub use global::{Global, GlobalType};
 pub use instance::Instance;
@@ -84,4 +87,5 @@ pub use linker::{Extern, Linker};
 pub use memory::{Memory, MemoryType, WASM_PAGE_BYTES};
 pub use module::{ExternType, Module};
 pub use table::{MAX_TABLE_ELEMENTS, Table, TableType};
+pub use tag::Tag;
 pub use trap::{Trap, TrapFrame, TrapKind};

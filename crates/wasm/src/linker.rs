@@ -9,6 +9,7 @@ use crate::memory::{Memory, MemoryData, MemoryType};
 use crate::module::parse::ImportDecl;
 use crate::module::{ExternType, Module, ModuleInner};
 use crate::table::{Table, TableData, TableType};
+use crate::tag::{Tag, TagData};
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub enum Extern {
     Memory(Memory),
     /// A global.
     Global(Global),
+    /// A tag.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -38,6 +41,7 @@ impl Extern {
             Self::Table(table) => ExternType::Table(table.ty()),
             Self::Memory(memory) => ExternType::Memory(memory.ty()),
             Self::Global(global) => ExternType::Global(global.ty()),
+            Self::Tag(tag) => ExternType::Tag(tag.ty().clone()),
         }
     }
 }
@@ -57,6 +61,12 @@ impl From<Table> for Extern {
 impl From<Memory> for Extern {
     fn from(memory: Memory) -> Self {
         Self::Memory(memory)
+    }
+}
+
+impl From<Tag> for Extern {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
     }
 }
 
@@ -99,6 +109,7 @@ pub(crate) struct Imports {
     pub(crate) tables: Vec<Arc<TableData>>,
     pub(crate) memories: Vec<Arc<MemoryData>>,
     pub(crate) globals: Vec<Arc<GlobalData>>,
+    pub(crate) tags: Vec<Arc<TagData>>,
 }
 
 impl Linker {
@@ -185,11 +196,7 @@ impl Linker {
             name,
             ty,
         } = import;
-        let expected = || {
-            module
-                .import_type(*ty)
-                .map_or_else(String::new, |ty| ty.to_string())
-        };
+        let expected = || module.import_type(*ty).to_string();
         let item = match self.definitions.get(from).and_then(|items| items.get(name)) {
             None => {
                 let (module, name) = (from.clone(), name.clone());
@@ -251,6 +258,11 @@ impl Imports {
                 global.store.check(store, "an imported global")?;
                 self.globals.push(Arc::clone(&global.data));
                 global_fits(types, global.ty(), module.global_type(&ty))
+            }
+            (Extern::Tag(tag), TypeRef::Tag(ty)) => {
+                tag.store.check(store, "an imported tag")?;
+                self.tags.push(Arc::clone(&tag.data));
+                tag.data.type_id == module.env.type_id(ty.func_type_idx)
             }
             _ => false,
         })

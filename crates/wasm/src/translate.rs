@@ -7,6 +7,7 @@
 //! memory     linear memories
 //! table      tables
 //! call       calls, function references
+//! exception  throwing and catching
 //! object     structs, i31, casts
 //! array      arrays;  heap_types: layouts and cast targets
 //! host       calls of builtins, the slow paths of windrow-cranelift
@@ -23,6 +24,7 @@ mod array;
 mod bytes;
 mod call;
 mod control;
+mod exception;
 mod heap_types;
 mod host;
 mod liveness;
@@ -260,6 +262,7 @@ impl<'a> Translator<'a> {
                 || self.object_operator(op)
                 || self.array_operator(op)
                 || self.call_operator(op)
+                || self.throw_operator(op)
                 || self.memory_operator(op)
                 || self.table_operator(op);
             if !known {
@@ -292,6 +295,7 @@ impl<'a> Translator<'a> {
         self.stack
             .move_to_homes(&mut self.b, &mut self.frame, from, to);
         let mut live: Vec<RefVar> = self.stack.homes().collect();
+        live.extend(self.caught_exceptions());
         live.extend(self.locals.live(&self.liveness, self.safepoints));
         self.spills += live.len();
         live
@@ -364,8 +368,6 @@ fn proposal(op: &Operator<'_>) -> &'static str {
         (@name simd) => { "SIMD" };
         (@name relaxed_simd) => { "relaxed SIMD" };
         (@name threads) => { "threads" };
-        (@name exceptions) => { "exceptions" };
-        (@name legacy_exceptions) => { "legacy exceptions" };
         (@name memory_control) => { "memory control" };
         (@name wide_arithmetic) => { "wide arithmetic" };
         (@name stack_switching) => { "stack switching" };

@@ -24,13 +24,8 @@ use Reason::{Misses, Outdated};
 
 /// Scripts that do not pass.
 const KNOWN: &[(&str, Reason)] = &[
-    ("wasm-latest/exports.wast", Misses(&["exceptions"])),
-    ("wasm-latest/imports.wast", Misses(&["exceptions"])),
-    (
-        "wasm-latest/instance.wast",
-        Misses(&["exceptions", "multiple memories"]),
-    ),
-    ("wasm-latest/ref_null.wast", Misses(&["exceptions"])),
+    ("wasm-latest/instance.wast", Misses(&["multiple memories"])),
+    ("exceptions/tag.wast", Misses(&["stack switching"])),
     (
         "reference-types/unreached-invalid.wast",
         Outdated(1, "unreachable branches may have labels of several types"),
@@ -45,7 +40,8 @@ const KNOWN: &[(&str, Reason)] = &[
 ];
 
 /// Proposals that are part of what the engine has, beyond garbage collection.
-const PROPOSALS: [Proposal; 9] = [
+const PROPOSALS: [Proposal; 10] = [
+    Proposal::ExceptionHandling,
     Proposal::TailCall,
     Proposal::FunctionReferences,
     Proposal::ReferenceTypes,
@@ -167,6 +163,10 @@ fn under_zeal(memory: MemoryKind) {
         .memory(memory)
         .zeal(Zeal::every(1));
     assert!(run(&config, proposal(Proposal::GC)) > 100, "objects");
+    assert!(
+        run(&config, proposal(Proposal::ExceptionHandling)) > 20,
+        "exceptions"
+    );
     assert!(run(&config, spec(SpecVersion::V2)) > 20, "host values");
 }
 

@@ -5,10 +5,11 @@ use crate::builtins::{Builtin, Failure};
 use crate::trap::CodeTrap;
 use crate::vmctx::VmImport;
 use cranelift_codegen::ir::{
-    ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, UserExternalName, Value, types,
+    Block, ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, UserExternalName, Value,
+    types,
 };
 use wasmparser::Operator;
-use windrow_cranelift::{HeapTrap, SignatureCheck};
+use windrow_cranelift::{HeapTrap, RefVar, SignatureCheck};
 
 /// Code to be called.
 #[derive(Clone, Copy, Debug)]
@@ -125,16 +126,49 @@ impl Translator<'_> {
     fn call(&mut self, callee: Callee) {
         let args = self.call_args(callee);
         let live = self.live_refs();
-        let call = self
-            .frame
-            .call(&mut self.b, &live, |b| match callee.target {
-                Target::Function(function) => b.ins().call(function, &args),
-                Target::Code(signature, code) => b.ins().call_indirect(signature, code, &args),
-            });
+        let results = match self.dispatch(self.control.len()) {
+            Some(dispatch) => self.call_catching(callee, &args, &live, dispatch),
+            None => {
+                let call = self
+                    .frame
+                    .call(&mut self.b, &live, |b| match callee.target {
+                        Target::Function(function) => b.ins().call(function, &args),
+                        Target::Code(signature, code) => {
+                            b.ins().call_indirect(signature, code, &args)
+                        }
+                    });
+                self.b.inst_results(call).to_vec()
+            }
+        };
         self.emitter.after_call();
-        for result in self.b.inst_results(call).to_vec() {
+        for result in results {
             self.push(result);
         }
+    }
+
+    /// Emits a call whose exceptions lead to a block of this function, and yields its results.
+    fn call_catching(
+        &mut self,
+        callee: Callee,
+        args: &[Value],
+        live: &[RefVar],
+        dispatch: Block,
+    ) -> Vec<Value> {
+        let signature = self.signature_ref(callee.type_index);
+        let (locals, liveness, safepoint) = (&mut self.locals, &self.liveness, self.safepoints);
+        self.frame.try_call(
+            &mut self.b,
+            live,
+            signature,
+            |b, table| match callee.target {
+                Target::Function(function) => b.ins().try_call(function, args, table),
+                Target::Code(_, code) => b.ins().try_call_indirect(code, args, table),
+            },
+            |frame, b, exception| {
+                locals.kill_dead(b, frame, liveness, safepoint);
+                b.ins().jump(dispatch, &[exception.into()]);
+            },
+        )
     }
 
     /// Pops the arguments and leaves the frame to the callee. No safepoint: the frame is gone by

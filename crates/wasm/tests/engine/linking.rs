@@ -136,8 +136,6 @@ fn bad_modules_are_refused_with_a_reason() {
             "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
             "threads",
         ),
-        ("(module (tag))", "exceptions"),
-        ("(module (func (throw_ref (ref.null exn))))", "exceptions"),
         ("(module (memory i64 1))", "memory64"),
         ("(module (memory 1) (memory 1))", "multiple memories"),
         ("(component)", "the component model"),

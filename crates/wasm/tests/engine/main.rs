@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
+mod exceptions;
 mod harness;
 #[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod host;
