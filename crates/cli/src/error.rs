@@ -2,7 +2,7 @@
 //! scripts that failed.
 
 use std::fmt;
-use windrow_wasm::Trap;
+use windrow_wasm::{Exception, Trap};
 
 /// Why a command ends with an exit code other than zero.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Trap(Trap),
     /// So many directives of scripts failed, which were listed already.
     Scripts(usize),
+    /// The program threw an exception that it did not catch.
+    Exception(Exception),
 }
 
 impl Failure {
@@ -24,7 +26,7 @@ impl Failure {
     /// The process's exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Trap(_) | Self::Scripts(_) => 1,
+            Self::Trap(_) | Self::Exception(_) | Self::Scripts(_) => 1,
             Self::Input(_) => 2,
         }
     }
@@ -37,6 +39,7 @@ impl fmt::Display for Failure {
             Self::Trap(trap) => write!(f, "trap: {trap}"),
             Self::Scripts(1) => f.write_str("failed: 1 directive"),
             Self::Scripts(count) => write!(f, "failed: {count} directives"),
+            Self::Exception(exception) => write!(f, "trap: {exception}"),
         }
     }
 }

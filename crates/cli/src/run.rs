@@ -52,13 +52,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let written = file.write_all(finished.report.json().as_bytes());
         written.map_err(|error| cannot("write", path, &error))?;
     }
-    finished.trap.map_or(Ok(()), |trap| Err(trap.into()))
+    finished.stopped.map_or(Ok(()), Err)
 }
 
 /// A run that came as far as running.
 struct Finished {
     output: String,
-    trap: Option<Trap>,
+    /// How the program was stopped, if it was.
+    stopped: Option<Failure>,
     report: Report,
 }
 
@@ -168,11 +169,15 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     });
     let run_time = started.elapsed();
 
-    let (results, trap) = match ended {
+    let (results, stopped) = match ended {
         Ok(results) => (results, None),
-        Err(Error::Trap(trap)) => (Vec::new(), Some(trap)),
+        Err(Error::Trap(trap)) => (Vec::new(), Some(Failure::Trap(trap))),
+        Err(Error::Exception(exception)) => (Vec::new(), Some(Failure::Exception(exception))),
         // A module's own initialisers may ask for more than the heap has.
-        Err(Error::Heap(error)) => (Vec::new(), Some(Trap::new(TrapKind::Heap(error)))),
+        Err(Error::Heap(error)) => {
+            let trap = Trap::new(TrapKind::Heap(error));
+            (Vec::new(), Some(Failure::Trap(trap)))
+        }
         Err(error) => return Err(unusable(error)),
     };
     let output = results
@@ -182,14 +187,14 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     let setup = setup(args, config, call.as_ref());
     let report = Report {
         setup,
-        trapped: trap.is_some(),
+        trapped: stopped.is_some(),
         load_time,
         run_time,
         statistics: store.stats(),
     };
     Ok(Finished {
         output,
-        trap,
+        stopped,
         report,
     })
 }

@@ -4,9 +4,9 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
-use cranelift_codegen::{Context, FinalizedRelocTarget, MachTrap};
+use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget, MachTrap};
 use smallvec::SmallVec;
-use windrow_stack::{Safepoint, TrapCode, TrapSite};
+use windrow_stack::{Handler, Safepoint, TrapCode, TrapSite};
 
 /// Why a function could not be compiled, or its code not placed.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,8 @@ pub struct CompiledFunction {
     pub alignment: u32,
     /// Every call, with the references live during it.
     pub safepoints: Vec<Safepoint>,
+    /// The handlers of calls that may end in exceptions.
+    pub handlers: Vec<Handler>,
     /// Every instruction that may trap.
     pub traps: Vec<TrapSite>,
     /// Source locations: from this offset on, the code comes from this place (the bits of a
@@ -134,6 +136,7 @@ pub fn compile(
         code: compiled.code_buffer().to_vec(),
         alignment: buffer.alignment,
         safepoints: safepoints(compiled)?,
+        handlers: handlers(compiled),
         traps: buffer.traps().iter().map(trap_site).collect(),
         locations: buffer
             .get_srclocs_sorted()
@@ -156,7 +159,7 @@ fn safepoints(compiled: &cranelift_codegen::CompiledCode) -> Result<Vec<Safepoin
     for call in buffer.call_sites() {
         let return_offset = call.ret_addr;
         let mut slots = SmallVec::new();
-        let mut frame_bytes = frame_bytes;
+        let mut frame_bytes = call.frame_offset.or(frame_bytes);
         if let Some((_, span, map)) = maps.next_if(|(offset, _, _)| *offset == return_offset) {
             slots.extend(map.entries().map(|(_, offset)| offset));
             frame_bytes = Some(*span);
@@ -173,6 +176,23 @@ fn safepoints(compiled: &cranelift_codegen::CompiledCode) -> Result<Vec<Safepoin
         "every stack map belongs to a call, in order"
     );
     Ok(safepoints)
+}
+
+/// The handler of each call that has one. Calls are emitted with a handler of all exceptions or
+/// with none, see [`RefFrame::try_call`](crate::RefFrame::try_call).
+fn handlers(compiled: &cranelift_codegen::CompiledCode) -> Vec<Handler> {
+    let mut handlers = Vec::new();
+    for call in compiled.buffer.call_sites() {
+        for handler in call.exception_handlers {
+            if let FinalizedMachExceptionHandler::Default(handler_offset) = *handler {
+                handlers.push(Handler {
+                    return_offset: call.ret_addr,
+                    handler_offset,
+                });
+            }
+        }
+    }
+    handlers
 }
 
 fn trap_site(trap: &MachTrap) -> TrapSite {

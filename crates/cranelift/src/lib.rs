@@ -59,6 +59,7 @@ pub use settings::{IsaError, IsaOptions, native_isa};
 pub use slow::SlowPaths;
 pub use stack_limit::check_stack;
 pub use trampoline::{
-    SLOT_BYTES, entry_signature, entry_trampoline, exit_trampoline, host_trampoline,
+    HostStatus, SLOT_BYTES, entry_signature, entry_trampoline, exit_trampoline, host_trampoline,
+    throw_trampoline,
 };
 pub use trap::HeapTrap;

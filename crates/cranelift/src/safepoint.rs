@@ -13,8 +13,9 @@
 use crate::Region;
 use crate::emitter::constant;
 use cranelift_codegen::ir::{
-    Block, Inst, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind,
-    UserStackMapEntry, Value, types,
+    Block, BlockArg, BlockCall, ExceptionTable, ExceptionTableData, ExceptionTableItem, Inst,
+    InstBuilder, MemFlagsData, SigRef, StackSlot, StackSlotData, StackSlotKind, UserStackMapEntry,
+    Value, types,
 };
 use cranelift_frontend::{FunctionBuilder, Variable};
 use windrow_core::CodeAbi;
@@ -40,6 +41,9 @@ struct Home {
     /// The value the slot holds, as far as known in the current block.
     holds: Option<Value>,
 }
+
+/// Variables with their homes.
+type Spilled = smallvec::SmallVec<[(RefVar, StackSlot); 8]>;
 
 /// The reference variables of one function.
 #[derive(Debug)]
@@ -102,26 +106,76 @@ impl RefFrame {
         live: &[RefVar],
         emit: impl FnOnce(&mut FunctionBuilder<'_>) -> Inst,
     ) -> Inst {
-        self.notice_block(b);
-        let spilled: smallvec::SmallVec<[(RefVar, StackSlot); 8]> = live
-            .iter()
-            .filter_map(|var| Some((*var, self.spill(b, *var)?)))
-            .collect();
+        let spilled = self.spill_all(b, live);
         let call = emit(b);
-        for &(_, slot) in &spilled {
-            let entry = UserStackMapEntry {
-                ty: types::I32,
-                slot,
-                offset: 0,
-            };
-            b.func.dfg.append_user_stack_map_entry(call, entry);
+        name_slots(b, call, &spilled);
+        self.reload_all(b, &spilled);
+        call
+    }
+
+    /// Emits a call as [`Self::call`] does, whose exceptions are handled in this function, and
+    /// returns its results.
+    ///
+    /// `emit` appends a `try_call` or `try_call_indirect` with the exception table it is given, of
+    /// the callee's `signature`. `catch` is called in the block that handles its exceptions, with
+    /// the exception as an `i32`, and must end that block; `live` have their values there too. The
+    /// builder is left in the block of the ordinary return.
+    pub fn try_call(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        live: &[RefVar],
+        signature: SigRef,
+        emit: impl FnOnce(&mut FunctionBuilder<'_>, ExceptionTable) -> Inst,
+        catch: impl FnOnce(&mut Self, &mut FunctionBuilder<'_>, Value),
+    ) -> Vec<Value> {
+        let spilled = self.spill_all(b, live);
+        let (normal, landing) = (b.create_block(), b.create_block());
+        b.set_cold_block(landing);
+        let exception = b.append_block_param(landing, types::I64);
+        let returns = b.func.dfg.signatures[signature].returns.len();
+        let mut results = Vec::with_capacity(returns);
+        for index in 0..returns {
+            let ty = b.func.dfg.signatures[signature].returns[index].value_type;
+            results.push(b.append_block_param(normal, ty));
         }
+        let returned = (0..).take(returns).map(BlockArg::TryCallRet);
+        let pool = &mut b.func.dfg.value_lists;
+        let normal_call = BlockCall::new(normal, returned, pool);
+        let landing_call = BlockCall::new(landing, [BlockArg::TryCallExn(0)], pool);
+        let items = [ExceptionTableItem::Default(landing_call)];
+        let table = ExceptionTableData::new(signature, normal_call, items);
+        let table = b.func.dfg.exception_tables.push(table);
+        let call = emit(b, table);
+        name_slots(b, call, &spilled);
+
+        b.switch_to_block(landing);
+        b.seal_block(landing);
+        self.notice_block(b);
+        self.reload_all(b, &spilled);
+        let exception = b.ins().ireduce(types::I32, exception);
+        catch(self, b, exception);
+
+        b.switch_to_block(normal);
+        b.seal_block(normal);
+        self.notice_block(b);
+        self.reload_all(b, &spilled);
+        results
+    }
+
+    fn spill_all(&mut self, b: &mut FunctionBuilder<'_>, live: &[RefVar]) -> Spilled {
+        self.notice_block(b);
+        live.iter()
+            .filter_map(|var| Some((*var, self.spill(b, *var)?)))
+            .collect()
+    }
+
+    /// Gives variables the values their homes hold after a safepoint.
+    fn reload_all(&mut self, b: &mut FunctionBuilder<'_>, spilled: &Spilled) {
         if self.moves_objects {
-            for &(var, slot) in &spilled {
+            for &(var, slot) in spilled {
                 self.reload(b, var, slot);
             }
         }
-        call
     }
 
     /// Forgets what homes hold once the builder is in another block.
@@ -162,6 +216,18 @@ impl RefFrame {
         if let Some(home) = self.homes.get_mut(var.index as usize) {
             home.holds = Some(value);
         }
+    }
+}
+
+/// Names homes in a call's stack map.
+fn name_slots(b: &mut FunctionBuilder<'_>, call: Inst, spilled: &Spilled) {
+    for &(_, slot) in spilled {
+        let entry = UserStackMapEntry {
+            ty: types::I32,
+            slot,
+            offset: 0,
+        };
+        b.func.dfg.append_user_stack_map_entry(call, entry);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Functions between compiled code and the host, as CLIF.
 //!
-//! All three read the state pointer from the pinned register. Arguments and results that cross in
+//! All read the state pointer from the pinned register. Arguments and results that cross in
 //! memory lie in slots of [`SLOT_BYTES`] each, the first at the lowest address.
 
 use crate::{HeapTrap, Region};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     AbiParam, Function, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind,
     UserFuncName, Value, types,
@@ -73,27 +74,36 @@ pub fn exit_trampoline(isa: &dyn TargetIsa, signature: &Signature, target: usize
     })
 }
 
+/// What a host function of [`host_trampoline`] and [`throw_trampoline`] returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum HostStatus {
+    /// It returned; its results are in the slots.
+    Returned = 0,
+    /// It failed, and recorded why: the trampoline traps with [`HeapTrap::Host`].
+    Failed = 1,
+    /// It ended in an exception that this activation handles. The first two slots hold four words:
+    /// handler, stack pointer, frame pointer, exception.
+    Threw = 2,
+}
+
 /// A function of `signature` that forwards to a host function with arguments in memory.
 ///
 /// The first parameter is the context, which starts with the host function's address. That
 /// function is called in the system's convention as `(context, state pointer, slots) -> i32` with
-/// the other arguments in `slots`, and leaves the results there. A status other than zero traps
-/// with [`HeapTrap::Host`]: the host recorded why.
+/// the other arguments in `slots`, two at least, and leaves the results there and returns a
+/// [`HostStatus`]. `landing` is the address of the code that lands exceptions.
 ///
 /// # Panics
 /// If `signature` has no parameter for the context.
 #[must_use]
-pub fn host_trampoline(isa: &dyn TargetIsa, signature: &Signature) -> Function {
+pub fn host_trampoline(isa: &dyn TargetIsa, signature: &Signature, landing: usize) -> Function {
     build(isa, signature.clone(), |b, params| {
         let (&context, arguments) = params
             .split_first()
             .expect("the context is the first parameter");
         let state = record_exit(b);
-        let count = arguments.len().max(signature.returns.len()).max(1);
-        let bytes = u32::try_from(count).expect("a signature's length") * SLOT_BYTES;
-        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4);
-        let slot = b.create_sized_stack_slot(slot);
-        let slots = b.ins().stack_addr(types::I64, slot, 0);
+        let slots = make_slots(b, arguments.len().max(signature.returns.len()).max(2));
         store_slots(b, arguments, slots);
 
         let mut callee = entry_signature();
@@ -106,13 +116,72 @@ pub fn host_trampoline(isa: &dyn TargetIsa, signature: &Signature) -> Function {
             .ins()
             .call_indirect(callee, code, &[context, state, slots]);
         let status = b.func.dfg.first_result(call);
-        b.ins().trapnz(status, HeapTrap::Host);
+        let (returned, ended) = (b.create_block(), b.create_block());
+        b.set_cold_block(ended);
+        b.ins().brif(status, ended, &[], returned, &[]);
+        b.seal_block(returned);
+        b.seal_block(ended);
+
+        b.switch_to_block(ended);
+        land(b, status, slots, landing);
+
+        b.switch_to_block(returned);
         let mut results = Vec::new();
         for (result, offset) in signature.returns.iter().zip(slot_offsets()) {
             results.push(b.ins().load(result.value_type, slot_flags(), slots, offset));
         }
         b.ins().return_(&results);
     })
+}
+
+/// A function `(context, exception: i32)` in the system's convention that throws an exception, and
+/// does not return.
+///
+/// It records where compiled code was left and calls the host function at address `target` in the
+/// system's convention as `(context, exception, slots) -> i32`, with two slots; see [`HostStatus`].
+#[must_use]
+pub fn throw_trampoline(isa: &dyn TargetIsa, target: usize, landing: usize) -> Function {
+    let mut signature = Signature::new(CallConv::SystemV);
+    let params = [types::I64, types::I32].map(AbiParam::new);
+    signature.params.extend(params);
+    build(isa, signature.clone(), |b, params| {
+        record_exit(b);
+        let slots = make_slots(b, 2);
+        let mut callee = signature.clone();
+        callee.params.push(AbiParam::new(types::I64));
+        callee.returns.push(AbiParam::new(types::I32));
+        let callee = b.import_signature(callee);
+        let target = b.ins().iconst(types::I64, target as i64);
+        let arguments = [params, &[slots]].concat();
+        let call = b.ins().call_indirect(callee, target, &arguments);
+        let status = b.func.dfg.first_result(call);
+        land(b, status, slots, landing);
+    })
+}
+
+/// Ends the block: lands the exception described in `slots`, or traps if the status is another.
+fn land(b: &mut FunctionBuilder<'_>, status: Value, slots: Value, landing: usize) {
+    let threw = b
+        .ins()
+        .icmp_imm_u(IntCC::Equal, status, HostStatus::Threw as i64);
+    b.ins().trapz(threw, HeapTrap::Host);
+    let words: [Value; 4] = std::array::from_fn(|index| {
+        let offset = i32::try_from(8 * index).expect("four words");
+        b.ins().load(types::I64, slot_flags(), slots, offset)
+    });
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.extend([AbiParam::new(types::I64); 4]);
+    let signature = b.import_signature(signature);
+    let landing = b.ins().iconst(types::I64, landing as i64);
+    b.ins().call_indirect(signature, landing, &words);
+    b.ins().trap(HeapTrap::Host);
+}
+
+fn make_slots(b: &mut FunctionBuilder<'_>, count: usize) -> Value {
+    let bytes = u32::try_from(count).expect("a signature's length") * SLOT_BYTES;
+    let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4);
+    let slot = b.create_sized_stack_slot(slot);
+    b.ins().stack_addr(types::I64, slot, 0)
 }
 
 /// Records that compiled code is left through the function being built: its caller's frame and

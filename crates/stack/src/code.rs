@@ -49,6 +49,17 @@ pub struct Safepoint {
     pub slots: SmallVec<[u32; 8]>,
 }
 
+/// Where a call goes on when it ends in an exception.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Handler {
+    /// Where the call returns to otherwise, in bytes from the range's start. A safepoint must be
+    /// there, for its frame size.
+    pub return_offset: u32,
+    /// The handler, in bytes from the range's start. It is entered with the call's frame pointer
+    /// and stack pointer, and the exception in the first result register.
+    pub handler_offset: u32,
+}
+
 /// An instruction that traps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TrapSite {
@@ -79,6 +90,8 @@ pub struct CodeRange {
     /// Its safepoints, in any order. A call without one holds no references; giving it one with
     /// no slots saves the walker a search among ranges where frames of many ranges alternate.
     pub safepoints: Vec<Safepoint>,
+    /// Where its calls go on after exceptions, in any order; other calls let them pass.
+    pub handlers: Vec<Handler>,
     /// Its trap sites, in any order.
     pub traps: Vec<TrapSite>,
     /// Its functions, in any order; code that backtraces should not show belongs to none.
@@ -89,8 +102,8 @@ impl CodeRange {
     /// Sorts every list and drops repetitions.
     ///
     /// # Errors
-    /// [`StackError::BadRange`], [`StackError::BadSafepoint`], [`StackError::BadTrap`] or
-    /// [`StackError::BadFunction`] for data that cannot be true.
+    /// [`StackError::BadRange`], [`StackError::BadSafepoint`], [`StackError::BadHandler`],
+    /// [`StackError::BadTrap`] or [`StackError::BadFunction`] for data that cannot be true.
     pub(crate) fn normalise(&mut self) -> Result<(), StackError> {
         let (start, len) = (self.start, self.len);
         if len == 0 || start == 0 || start.checked_add(len).is_none() || u32::try_from(len).is_err()
@@ -98,6 +111,7 @@ impl CodeRange {
             return Err(StackError::BadRange { start, len });
         }
         self.normalise_safepoints()?;
+        self.normalise_handlers()?;
         self.normalise_traps()?;
         self.normalise_functions()
     }
@@ -144,6 +158,31 @@ impl CodeRange {
             }),
             None => Ok(()),
         }
+    }
+
+    fn normalise_handlers(&mut self) -> Result<(), StackError> {
+        self.handlers
+            .sort_unstable_by_key(|handler| handler.return_offset);
+        let mut last = None;
+        for handler in &self.handlers {
+            let bad = |reason| StackError::BadHandler {
+                return_offset: handler.return_offset,
+                reason,
+            };
+            if handler.handler_offset as usize >= self.len {
+                return Err(bad("the handler lies outside the code"));
+            }
+            if last.replace(handler.return_offset) == Some(handler.return_offset) {
+                return Err(bad("the call has two handlers"));
+            }
+            let found = self
+                .safepoints
+                .binary_search_by_key(&handler.return_offset, |point| point.return_offset);
+            if found.is_err() {
+                return Err(bad("the call has no stack map"));
+            }
+        }
+        Ok(())
     }
 
     fn normalise_traps(&mut self) -> Result<(), StackError> {

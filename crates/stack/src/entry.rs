@@ -183,6 +183,17 @@ thread_local! {
     static CURRENT: Cell<*mut EntryRecord> = const { Cell::new(ptr::null_mut()) };
 }
 
+/// Address of the code that lands an exception: in the C calling convention `(pc, sp, fp,
+/// exception)`, the words of a [`Landing`](crate::Landing) and then the exception. It does not
+/// return: it goes on at the handler, in its frame, with the exception in the first result
+/// register and the pinned register as it is.
+///
+/// To be called by trampolines of compiled code only: the frames below the landing are given up.
+#[must_use]
+pub fn landing_address() -> usize {
+    arch::land as *const () as usize
+}
+
 /// Takes the trap down and says which stack pointer to go back to. Runs on the stack of the code
 /// that trapped, below it; a panic here aborts, as it must not cross the stub.
 ///

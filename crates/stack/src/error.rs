@@ -36,6 +36,14 @@ pub enum StackError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// An exception handler that cannot be true.
+    #[error("the handler of the call with return offset {return_offset:#x} is wrong: {reason}")]
+    BadHandler {
+        /// The call's return address, in bytes from the start of the range.
+        return_offset: u32,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A trap site that cannot be true.
     #[error("the trap site at offset {offset:#x} is wrong: {reason}")]
     BadTrap {

@@ -6,6 +6,10 @@
 //! left. [`CompiledFrames`], a root source, follows the frames in between at a collection and shows
 //! every reference their stack maps name.
 //!
+//! Exceptions: a host call that ends in one looks for the [`Landing`] of its activation
+//! ([`CompiledFrames::find_handler`]) and returns it to the trampoline that called it, which jumps
+//! there through [`landing_address`]. Host frames are returned from, never jumped over.
+//!
 //! What generated code must do: keep frame pointers; keep the state pointer in Cranelift's pinned
 //! register; compare the stack pointer with `MutatorState::STACK_LIMIT`; before it calls the host,
 //! store the frame pointer and the return address of the frame that leaves to
@@ -40,17 +44,19 @@ mod registry;
 mod roots;
 mod slot_pool;
 mod trap;
+mod unwind;
 mod walk;
 
 pub use backtrace::{BACKTRACE_FRAMES, Backtrace, Frame};
-pub use code::{CodeRange, FunctionRange, Safepoint, TrapCode, TrapSite};
+pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite};
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
-pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES};
+pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
 pub use error::StackError;
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};
 pub use roots::CompiledFrames;
 pub use trap::Trap;
+pub use unwind::Landing;
 pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame, frames};

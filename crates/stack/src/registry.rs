@@ -67,6 +67,8 @@ struct SafepointEntry {
 struct Range {
     len: usize,
     return_offsets: Box<[u32]>,
+    /// Return offsets of the calls with handlers.
+    handled_offsets: Box<[u32]>,
     traps: Box<[TrapSite]>,
     functions: Box<[FunctionRange]>,
 }
@@ -75,6 +77,8 @@ struct Range {
 struct Tables {
     ranges: BTreeMap<usize, Range>,
     safepoints: HashMap<usize, SafepointEntry, BuildHasherDefault<AddressHasher>>,
+    /// From a call's return address to its exception handler's.
+    handlers: HashMap<usize, usize, BuildHasherDefault<AddressHasher>>,
     slots: SlotPool,
 }
 
@@ -108,6 +112,11 @@ impl CodeRegistry {
                 .iter()
                 .map(|point| point.return_offset)
                 .collect(),
+            handled_offsets: code
+                .handlers
+                .iter()
+                .map(|handler| handler.return_offset)
+                .collect(),
             traps: code.traps.into(),
             functions: code.functions.into(),
         };
@@ -116,6 +125,7 @@ impl CodeRegistry {
         let Tables {
             ranges,
             safepoints,
+            handlers,
             slots,
         } = &mut *tables;
         if let Some((&other_start, other)) = ranges.range(..start + len).next_back()
@@ -136,6 +146,12 @@ impl CodeRegistry {
             };
             safepoints.insert(start + point.return_offset as usize, entry);
         }
+        for handler in &code.handlers {
+            handlers.insert(
+                start + handler.return_offset as usize,
+                start + handler.handler_offset as usize,
+            );
+        }
         ranges.insert(start, range);
         Ok(CodeHandle {
             registry: Arc::clone(self),
@@ -150,6 +166,7 @@ impl CodeRegistry {
         let Tables {
             ranges,
             safepoints,
+            handlers,
             slots,
         } = &mut *tables;
         let Some(range) = ranges.remove(&start) else {
@@ -160,9 +177,15 @@ impl CodeRegistry {
                 slots.remove(entry.slots);
             }
         }
+        for &offset in &range.handled_offsets {
+            handlers.remove(&(start + offset as usize));
+        }
         // Shrinking only at a quarter keeps a steady churn from rehashing each time.
         if safepoints.len() * 4 <= safepoints.capacity() {
             safepoints.shrink_to(safepoints.len() * 2);
+        }
+        if handlers.len() * 4 <= handlers.capacity() {
+            handlers.shrink_to(handlers.len() * 2);
         }
     }
 
@@ -256,6 +279,13 @@ impl CodeReader<'_> {
             frame_bytes: entry.frame_bytes,
             slots,
         })
+    }
+
+    /// Where the call that returns to `address` goes on after an exception, or `None` if it lets
+    /// exceptions pass. Costs one probe of a hash table.
+    #[must_use]
+    pub fn handler(&self, address: usize) -> Option<usize> {
+        self.tables.handlers.get(&address).copied()
     }
 
     /// The bounds of the range with the call that returns to `address`: its first byte and the one

@@ -8,6 +8,7 @@
 use crate::backtrace::Backtrace;
 use crate::live::LiveStack;
 use crate::registry::{CodeReader, CodeRegistry};
+use crate::unwind::{Landing, innermost_handler};
 use crate::walk::{WalkError, WalkFault, WalkedFrame, frames};
 use std::sync::Arc;
 use windrow_core::{Activation, ActivationList, HeapError, RootKind, RootSource, RootVisitor};
@@ -33,6 +34,24 @@ impl CompiledFrames {
     #[must_use]
     pub unsafe fn new(registry: Arc<CodeRegistry>) -> Self {
         Self { registry }
+    }
+
+    /// Where an exception goes that a host call, made by the innermost suspended activation, ends
+    /// in: the innermost handler of that activation, or `None` if there is none. Costs a few
+    /// nanoseconds a frame. The answer is for [`landing_address`](crate::landing_address), before
+    /// anything else of the activation runs.
+    ///
+    /// # Errors
+    /// [`WalkError`] where frames cannot be followed.
+    pub fn find_handler(
+        &self,
+        activations: ActivationList<'_>,
+    ) -> Result<Option<Landing>, WalkError> {
+        let Some(activation) = activations.iter().next() else {
+            return Ok(None);
+        };
+        let code = self.registry.read();
+        innermost_handler(&live_stack(&code, activation), &code, activation)
     }
 
     /// Where compiled code stands while the host is called from it: the frames of all open

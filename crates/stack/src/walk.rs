@@ -166,7 +166,10 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         let sp = fp
             .checked_sub(site.frame_bytes as usize)
             .ok_or(WalkFault::Overlap)?;
-        if self.floor.is_some_and(|floor| sp < floor) {
+        // A callee owns the arguments that its caller passed on the stack: after a tail call to a
+        // function with fewer of them, its frame begins there. References never lie among them.
+        let lowest = site.slots.first().map_or(fp, |slot| sp + *slot as usize);
+        if self.floor.is_some_and(|floor| lowest < floor) {
             return Err(WalkFault::Overlap);
         }
         let caller_fp = self.memory.word(fp).ok_or(WalkFault::Unreadable)?;

@@ -103,6 +103,10 @@ builtins! {
     ElemDrop / 1 -> (), Never;
 }
 
+/// Offset of the address of the trampoline that throws exceptions, which is in the builtin table
+/// behind the builtins, in bytes. `(context, exception)`; it does not return.
+pub(crate) const THROW_TABLE_OFFSET: i32 = 8 + Builtin::ALL[Builtin::ALL.len() - 1].table_offset();
+
 impl Builtin {
     /// Offset of this builtin's address in the builtin table, in bytes.
     pub(crate) const fn table_offset(self) -> i32 {

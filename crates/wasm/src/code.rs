@@ -9,7 +9,9 @@ use crate::mapping::Mapping;
 use cranelift_codegen::ir::LibCall;
 use std::sync::Arc;
 use windrow_cranelift::{CompileError, CompiledFunction, Symbol};
-use windrow_stack::{CodeHandle, CodeRange, CodeRegistry, FunctionRange, Safepoint, TrapSite};
+use windrow_stack::{
+    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Handler, Safepoint, TrapSite,
+};
 
 /// A function to place.
 #[derive(Debug)]
@@ -122,6 +124,12 @@ fn range(start: usize, len: usize, functions: &[Unplaced], offsets: &[usize]) ->
             .extend(code.safepoints.iter().map(|point| Safepoint {
                 return_offset: point.return_offset + base,
                 ..point.clone()
+            }));
+        range
+            .handlers
+            .extend(code.handlers.iter().map(|handler| Handler {
+                return_offset: handler.return_offset + base,
+                handler_offset: handler.handler_offset + base,
             }));
         range.traps.extend(code.traps.iter().map(|trap| TrapSite {
             offset: trap.offset + base,

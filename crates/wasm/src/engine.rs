@@ -24,8 +24,9 @@ use windrow::jit::CodeAbi;
 use windrow::{Config, FuncType, Store, TypeId, TypeRegistry, ValType};
 use windrow_cranelift::{
     IsaOptions, compile, entry_trampoline, exit_trampoline, host_trampoline, native_isa,
+    throw_trampoline,
 };
-use windrow_stack::{CodeRegistry, EntryGate, Trap as StackTrap};
+use windrow_stack::{CodeRegistry, EntryGate, Trap as StackTrap, landing_address};
 
 /// Compiles modules and runs them in stores made from the same configuration.
 ///
@@ -46,7 +47,7 @@ struct Inner {
     modules: Mutex<Modules>,
 }
 
-/// The builtins' exit trampolines.
+/// The builtins' exit trampolines, and the one that throws.
 struct Builtins {
     _code: Code,
     addresses: Box<[usize]>,
@@ -228,7 +229,7 @@ impl Engine {
         let isa = self.isa();
         let functions = [
             entry_trampoline(isa, &signature),
-            host_trampoline(isa, &signature),
+            host_trampoline(isa, &signature, landing_address()),
         ];
         let code = Arc::new(place(isa, self.code_registry(), functions)?);
         let trampolines = Trampolines {
@@ -262,9 +263,15 @@ impl Engine {
 
     /// The error for code that trapped, or that a failed host call stopped with `error`.
     ///
-    /// A trap that a host function passes on from code it called gets the frames of this one too.
+    /// A trap or exception that a host function passes on from code it called gets the frames of
+    /// this one too.
     pub(crate) fn trap(&self, trap: &StackTrap, error: Option<Error>) -> Error {
         let mut described = match error {
+            Some(Error::Exception(mut exception)) => {
+                exception.omitted_frames += trap.backtrace.omitted_frames;
+                self.describe_frames(trap, &mut exception.frames);
+                return exception.into();
+            }
             Some(Error::Trap(inner)) => inner,
             Some(Error::Heap(error)) => Trap::new(TrapKind::Heap(error)),
             Some(error) => return error,
@@ -274,6 +281,12 @@ impl Engine {
             },
         };
         described.omitted_frames += trap.backtrace.omitted_frames;
+        self.describe_frames(trap, &mut described.frames);
+        Error::Trap(described)
+    }
+
+    /// Appends the frames of code that ended.
+    fn describe_frames(&self, trap: &StackTrap, frames: &mut Vec<TrapFrame>) {
         for frame in &trap.backtrace.frames {
             let Some(place) = frame.function else {
                 continue;
@@ -289,13 +302,12 @@ impl Engine {
                 .get(&number)
                 .and_then(Weak::upgrade);
             let Some(module) = module else { continue };
-            described.frames.push(TrapFrame {
+            frames.push(TrapFrame {
                 function: module.env.display_name(function_index),
                 function_index,
                 wasm_offset: module.wasm_offset(function_index, place.offset),
             });
         }
-        Error::Trap(described)
     }
 }
 
@@ -308,8 +320,10 @@ impl Builtins {
                 entries::address(*builtin),
             )
         });
-        let code = place(isa, registry, trampolines)?;
-        let addresses = (0..Builtin::ALL.len())
+        let throw = entries::throw as *const () as usize;
+        let throw = throw_trampoline(isa, throw, landing_address());
+        let code = place(isa, registry, trampolines.chain([throw]))?;
+        let addresses = (0..=Builtin::ALL.len())
             .map(|position| code.address(position))
             .collect();
         Ok(Self {

@@ -13,8 +13,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use windrow::Store;
-use windrow::jit::{MutatorState, RootSource};
-use windrow_stack::{CodeRegistry, CompiledFrames, EntryFn, Trap as StackTrap};
+use windrow::jit::{GcRef, MutatorState, RootSource};
+use windrow_stack::{CodeRegistry, CompiledFrames, EntryFn, Landing, Trap as StackTrap};
 
 /// Room for one argument or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,6 +30,11 @@ const _: () = assert!(size_of::<Slot>() == windrow_cranelift::SLOT_BYTES as usiz
 impl Slot {
     pub(crate) const fn new(bits: u64) -> Self {
         Self { bits, high: 0 }
+    }
+
+    /// A slot with two words.
+    pub(crate) const fn words(bits: u64, high: u64) -> Self {
+        Self { bits, high }
     }
 }
 
@@ -125,6 +130,30 @@ pub(crate) fn run_host_call<R>(body: impl FnOnce() -> Result<R, Error>) -> Optio
     };
     PENDING.set(Some(failure));
     None
+}
+
+/// Where an exception lands that the host call at hand ends in: handler and stack pointer, frame
+/// pointer and exception, as trampolines expect them. `None` if nothing in the activation of the
+/// code that made the call handles it. `registry` is the one that knows the store's code.
+///
+/// # Errors
+/// [`Error::Heap`] where the stack cannot be followed.
+pub(crate) fn find_landing(
+    registry: &Arc<CodeRegistry>,
+    store: &Store,
+    exception: GcRef,
+) -> Result<Option<[Slot; 2]>, Error> {
+    // SAFETY: as in `compiled_frames`.
+    let frames = unsafe { CompiledFrames::new(Arc::clone(registry)) };
+    let landing = frames
+        .find_handler(store.isolate().activations())
+        .map_err(|error| Error::Heap(error.into()))?;
+    Ok(landing.map(|Landing { pc, sp, fp }| {
+        [
+            Slot::words(pc as u64, sp as u64),
+            Slot::words(fp as u64, exception.bits().into()),
+        ]
+    }))
 }
 
 /// The store whose code is running, from the state pointer that the code holds.

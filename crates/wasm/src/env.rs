@@ -40,6 +40,15 @@ pub(crate) struct ModuleType {
     pub(crate) sub_type: SubType,
 }
 
+/// A tag of the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ModuleTag {
+    /// The module index of its type.
+    pub(crate) type_index: u32,
+    /// The struct type that keeps the arguments of its exceptions.
+    pub(crate) payload: TypeId,
+}
+
 /// Everything the translator may ask about a module.
 #[derive(Debug)]
 pub(crate) struct ModuleEnv {
@@ -69,6 +78,8 @@ pub(crate) struct ModuleEnv {
     pub(crate) globals: Vec<GlobalType>,
     /// How many of the globals are imported.
     pub(crate) imported_globals: u32,
+    /// Tags, imported ones first.
+    pub(crate) tags: Vec<ModuleTag>,
     /// The element type of each element segment.
     pub(crate) element_types: Vec<RefType>,
     /// How many data segments there are.
@@ -96,6 +107,7 @@ impl ModuleEnv {
             imported_memories: 0,
             globals: Vec::new(),
             imported_globals: 0,
+            tags: Vec::new(),
             element_types: Vec::new(),
             data_segments: 0,
             name: None,
@@ -157,6 +169,17 @@ impl ModuleEnv {
             .functions
             .get(function as usize)
             .expect("a validated function index is in range")
+    }
+
+    /// A tag.
+    ///
+    /// # Panics
+    /// If there is no such tag, which validation rules out.
+    pub(crate) fn tag(&self, index: u32) -> ModuleTag {
+        *self
+            .tags
+            .get(index as usize)
+            .expect("a validated tag index is in range")
     }
 
     /// Whether a function is imported.

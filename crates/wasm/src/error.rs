@@ -1,5 +1,6 @@
 //! What can go wrong with a module, an instance or a call, as data a caller can act on.
 
+use crate::exception::Exception;
 use crate::trap::{Trap, TrapKind};
 use std::fmt;
 use windrow::{Bytes, HeapError, TypeError};
@@ -123,6 +124,10 @@ pub enum Error {
     /// The program was stopped.
     #[error("{0}")]
     Trap(#[from] Trap),
+    /// The program threw an exception that it did not catch; from a host function: an exception to
+    /// throw.
+    #[error("{0}")]
+    Exception(#[from] Exception),
     /// The heap refused something outside of a program.
     #[error(transparent)]
     Heap(HeapError),

@@ -12,8 +12,9 @@ use crate::value::{check_type, default_value, from_bits, to_bits};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use windrow::{Store, Val};
+use windrow_cranelift::HostStatus;
 
-/// The entry of every host function: zero for success.
+/// The entry of every host function. Returns a [`HostStatus`].
 ///
 /// A host function is handed a `&mut Store`, so it can put another store in its place, or even drop
 /// it. The function itself outlives that; the frames that wait for it do not, so if it leaves
@@ -22,7 +23,7 @@ use windrow::{Store, Val};
 /// # Safety
 /// Called by a host trampoline only: `context` is the address of a [`HostContext`] that the store
 /// keeps alive, `state` the state pointer of the store that is running, and `slots` holds the
-/// arguments, with room for the results.
+/// arguments, with room for the results, and for two values at least.
 pub(crate) unsafe extern "C" fn call(
     context: *const HostContext,
     state: *const u8,
@@ -30,21 +31,33 @@ pub(crate) unsafe extern "C" fn call(
 ) -> u32 {
     // SAFETY: the caller's promise; the context is not used after the function runs.
     let (function, store) = unsafe { (Arc::clone(&(*context).function), running_store(state)) };
+    let count = function.ty.params.len().max(function.ty.results.len());
+    // SAFETY: the trampoline's slots are its own, as many as the longer of the two lists or two,
+    // and not accessed by others until this call returns.
+    let slots = unsafe { std::slice::from_raw_parts_mut(slots, count.max(2)) };
     let done = run_host_call(|| {
-        let count = function.ty.params.len().max(function.ty.results.len());
-        // SAFETY: the trampoline's slots are its own, as many as the longer of the two lists, and
-        // not accessed by others until this call returns.
-        let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
-        match &function.body {
+        let result = match &function.body {
             HostBody::Values(closure) => run(&function, &**closure, store, slots),
             #[cfg(feature = "js")]
             HostBody::Raw(closure) => closure(store, slots),
+        };
+        match result {
+            Err(Error::Exception(exception)) => {
+                match exception.landing(function.engine.code_registry(), store)? {
+                    Some(landing) => {
+                        slots[..2].copy_from_slice(&landing);
+                        Ok(HostStatus::Threw)
+                    }
+                    None => Err(Error::Exception(exception)),
+                }
+            }
+            result => result.map(|()| HostStatus::Returned),
         }
     });
     if !std::ptr::eq(store.isolate().state_pointer(), state) {
         std::process::abort();
     }
-    u32::from(done.is_none())
+    done.unwrap_or(HostStatus::Failed) as u32
 }
 
 fn run(

@@ -18,6 +18,7 @@ use crate::module::parse::ExportKind;
 use crate::module::{Module, ModuleInner};
 use crate::segments::Segments;
 use crate::table::{Table, TableData};
+use crate::tag::{Tag, TagData};
 use crate::vmctx::VmOffsets;
 use std::any::Any;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) struct InstanceData {
     tables: Vec<Arc<TableData>>,
     globals: Vec<Arc<GlobalData>>,
     functions: Vec<FunctionId>,
+    tags: Vec<Arc<TagData>>,
     pub(crate) segments: Segments,
 }
 
@@ -70,6 +72,11 @@ impl InstanceData {
             .functions
             .get(index as usize)
             .expect("a validated function index is in range")
+    }
+
+    /// The engine of the module.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.module.engine
     }
 
     /// The canonical id of one of the module's types.
@@ -124,6 +131,9 @@ impl InstanceData {
                 offsets.global(index),
                 (&raw const global.vm).expose_provenance(),
             );
+        }
+        for (tag, index) in self.tags.iter().zip(0..) {
+            self.set_context(offsets.tag(index), &tag.number.to_ne_bytes());
         }
         for (function, index) in self.functions.iter().zip(0..) {
             self.set_context(offsets.function_id(index), &function.bits().to_ne_bytes());
@@ -185,6 +195,7 @@ impl Instance {
             mut memories,
             mut globals,
             importer,
+            mut tags,
         } = imports;
         add_functions(
             store,
@@ -202,6 +213,11 @@ impl Instance {
         for ty in env.globals.iter().skip(globals.len()) {
             globals.push(Arc::new(GlobalData::new(store, module.global_type(ty))));
         }
+        for tag in env.tags.iter().skip(tags.len()) {
+            let ty = module.func_type(tag.type_index);
+            let type_id = env.type_id(tag.type_index);
+            tags.push(Arc::new(TagData::new(type_id, tag.payload, ty)));
+        }
         let segments = Segments::new(&module);
         let data = Arc::new(InstanceData {
             context,
@@ -209,6 +225,7 @@ impl Instance {
             tables,
             globals,
             functions,
+            tags,
             segments,
             module,
         });
@@ -272,6 +289,10 @@ impl Instance {
             ExportKind::Memory => Extern::Memory(Memory {
                 store: id,
                 data: Arc::clone(self.data.memories.get(index)?),
+            }),
+            ExportKind::Tag => Extern::Tag(Tag {
+                store: id,
+                data: Arc::clone(self.data.tags.get(index)?),
             }),
             ExportKind::Global => Extern::Global(Global {
                 store: id,

@@ -25,7 +25,10 @@
 //! bulk memory, reference types, extended constant expressions, typed function references and
 //! garbage collection. A module that needs more is refused with the feature's name.
 
-#[expect(unsafe_code, reason = "sets the words of a store that the engine trusts")]
+#[expect(
+    unsafe_code,
+    reason = "sets the words of a store that the engine trusts"
+)]
 mod attach;
 pub mod bench;
 mod builtins;
@@ -36,7 +39,11 @@ mod engine;
 mod enter;
 mod env;
 mod error;
-#[expect(unsafe_code, reason = "adds host functions, with their addresses, to a store")]
+mod exception;
+#[expect(
+    unsafe_code,
+    reason = "adds host functions, with their addresses, to a store"
+)]
 mod func;
 mod global;
 #[expect(
@@ -44,7 +51,10 @@ mod global;
     reason = "turns what compiled code passes to the host into references"
 )]
 mod host_entry;
-#[expect(unsafe_code, reason = "adds compiled functions, with their addresses, to a store")]
+#[expect(
+    unsafe_code,
+    reason = "adds compiled functions, with their addresses, to a store"
+)]
 mod instance;
 #[cfg(feature = "js")]
 pub mod js;
@@ -64,6 +74,7 @@ mod memory;
 mod module;
 mod options;
 mod table;
+mod tag;
 mod translate;
 mod trap;
 mod value;
@@ -75,6 +86,7 @@ pub mod wast;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use exception::Exception;
 pub use func::{Caller, Func, Results};
 pub use global::{Global, GlobalType};
 pub use instance::Instance;
@@ -84,4 +96,5 @@ pub use memory::{Memory, MemoryType, WASM_PAGE_BYTES};
 pub use module::{ExternType, Module};
 pub use options::EngineOptions;
 pub use table::{MAX_TABLE_ELEMENTS, Table, TableType};
+pub use tag::Tag;
 pub use trap::{Trap, TrapFrame, TrapKind};

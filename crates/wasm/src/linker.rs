@@ -11,6 +11,7 @@ use crate::memory::{Memory, MemoryData, MemoryType};
 use crate::module::parse::ImportDecl;
 use crate::module::{ExternType, Module, ModuleInner};
 use crate::table::{Table, TableData, TableType};
+use crate::tag::{Tag, TagData};
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub enum Extern {
     Memory(Memory),
     /// A global.
     Global(Global),
+    /// A tag.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -40,6 +43,7 @@ impl Extern {
             Self::Table(table) => ExternType::Table(table.ty()),
             Self::Memory(memory) => ExternType::Memory(memory.ty()),
             Self::Global(global) => ExternType::Global(global.ty()),
+            Self::Tag(tag) => ExternType::Tag(tag.ty().clone()),
         }
     }
 }
@@ -59,6 +63,12 @@ impl From<Table> for Extern {
 impl From<Memory> for Extern {
     fn from(memory: Memory) -> Self {
         Self::Memory(memory)
+    }
+}
+
+impl From<Tag> for Extern {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
     }
 }
 
@@ -108,6 +118,7 @@ pub(crate) struct Imports {
     pub(crate) globals: Vec<Arc<GlobalData>>,
     /// Where the host functions made for the instance find it.
     pub(crate) importer: Arc<Importer>,
+    pub(crate) tags: Vec<Arc<TagData>>,
 }
 
 impl Linker {
@@ -231,15 +242,11 @@ impl Linker {
             name,
             ty,
         } = import;
-        let expected = || {
-            inner
-                .import_type(*ty)
-                .map_or_else(String::new, |ty| ty.to_string())
-        };
+        let expected = || inner.import_type(*ty).to_string();
         let item = match self.definitions.get(from).and_then(|items| items.get(name)) {
-            None => match (self.resolvers.get(from), inner.import_type(*ty)) {
-                (Some(resolve), Some(ty)) => resolve(store, module, name, &ty)?,
-                _ => None,
+            None => match self.resolvers.get(from) {
+                Some(resolve) => resolve(store, module, name, &inner.import_type(*ty))?,
+                None => None,
             },
             Some(Definition::Extern(item)) => Some(item.clone()),
             Some(Definition::Host(ty, body)) => {
@@ -302,6 +309,11 @@ impl Imports {
                 global.store.check(store, "an imported global")?;
                 self.globals.push(Arc::clone(&global.data));
                 global_fits(types, global.ty(), module.global_type(&ty))
+            }
+            (Extern::Tag(tag), TypeRef::Tag(ty)) => {
+                tag.store.check(store, "an imported tag")?;
+                self.tags.push(Arc::clone(&tag.data));
+                tag.data.type_id == module.env.type_id(ty.func_type_idx)
             }
             _ => false,
         })

@@ -40,6 +40,8 @@ pub enum ExternType {
     Memory(MemoryType),
     /// A global's.
     Global(GlobalType),
+    /// A tag's: the parameters are the arguments of its exceptions.
+    Tag(FuncType),
 }
 
 impl fmt::Display for ExternType {
@@ -60,6 +62,7 @@ impl fmt::Display for ExternType {
                 limits(f, ty.initial_pages, ty.max_pages)?;
                 f.write_str(")")
             }
+            Self::Tag(ty) => write!(f, "(tag {ty})"),
             Self::Global(ty) if ty.mutable => write!(f, "(global (mut {}))", ty.content),
             Self::Global(ty) => write!(f, "(global {})", ty.content),
         }
@@ -178,12 +181,12 @@ impl Module {
     /// What it needs: module name, name and type, in order.
     pub fn imports(&self) -> impl Iterator<Item = (&str, &str, ExternType)> {
         let inner = &*self.inner;
-        inner.sections.imports.iter().filter_map(|import| {
-            Some((
+        inner.sections.imports.iter().map(|import| {
+            (
                 import.module.as_str(),
                 import.name.as_str(),
-                inner.import_type(import.ty)?,
-            ))
+                inner.import_type(import.ty),
+            )
         })
     }
 
@@ -216,17 +219,17 @@ impl ModuleInner {
         (*offset != u32::MAX).then_some(u64::from(*offset))
     }
 
-    /// The type of an import, or `None` for a kind this engine has not.
-    pub(crate) fn import_type(&self, ty: wasmparser::TypeRef) -> Option<ExternType> {
-        Some(match ty {
+    /// The type of an import.
+    pub(crate) fn import_type(&self, ty: wasmparser::TypeRef) -> ExternType {
+        match ty {
             wasmparser::TypeRef::Func(index) | wasmparser::TypeRef::FuncExact(index) => {
                 ExternType::Func(self.func_type(index))
             }
             wasmparser::TypeRef::Table(ty) => ExternType::Table(self.table_type(&ty)),
             wasmparser::TypeRef::Memory(ty) => ExternType::Memory(MemoryType::of_module(&ty)),
             wasmparser::TypeRef::Global(ty) => ExternType::Global(self.global_type(&ty)),
-            wasmparser::TypeRef::Tag(_) => return None,
-        })
+            wasmparser::TypeRef::Tag(ty) => ExternType::Tag(self.func_type(ty.func_type_idx)),
+        }
     }
 
     fn export_type(&self, export: &ExportDecl) -> ExternType {
@@ -239,11 +242,14 @@ impl ModuleInner {
             ExportKind::Memory => {
                 ExternType::Memory(MemoryType::of_module(&self.env.memories[index]))
             }
+            ExportKind::Tag => {
+                ExternType::Tag(self.func_type(self.env.tag(export.index).type_index))
+            }
             ExportKind::Global => ExternType::Global(self.global_type(&self.env.globals[index])),
         }
     }
 
-    fn func_type(&self, type_index: u32) -> FuncType {
+    pub(crate) fn func_type(&self, type_index: u32) -> FuncType {
         let info = self.engine.types().sub_type(self.env.type_id(type_index));
         info.as_func()
             .expect("a validated function has a function type")

@@ -7,6 +7,7 @@
 //! memory     linear memories
 //! table      tables
 //! call       calls, function references
+//! exception  throwing and catching
 //! object     structs, i31, casts
 //! array      arrays;  heap_types: layouts and cast targets
 //! host       calls of builtins, the slow paths of windrow-cranelift
@@ -24,6 +25,7 @@ mod array;
 mod bytes;
 mod call;
 mod control;
+mod exception;
 mod heap_types;
 mod host;
 mod interrupt;
@@ -264,6 +266,7 @@ impl<'a> Translator<'a> {
                 || self.object_operator(op)
                 || self.array_operator(op)
                 || self.call_operator(op)
+                || self.throw_operator(op)
                 || self.memory_operator(op)
                 || self.table_operator(op);
             if !known {
@@ -296,6 +299,7 @@ impl<'a> Translator<'a> {
         self.stack
             .move_to_homes(&mut self.b, &mut self.frame, from, to);
         let mut live: Vec<RefVar> = self.stack.homes().collect();
+        live.extend(self.caught_exceptions());
         live.extend(self.locals.live(&self.liveness, self.safepoints));
         self.spills += live.len();
         live
@@ -358,10 +362,6 @@ fn source_location(offset: u64) -> SourceLoc {
 
 /// The proposal an operator belongs to.
 fn proposal(op: &Operator<'_>) -> &'static str {
-    // The one of them that the parser counts to another proposal.
-    if let Operator::ReturnCallRef { .. } = op {
-        return "tail calls";
-    }
     macro_rules! proposal {
         ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
             match op {
@@ -372,9 +372,6 @@ fn proposal(op: &Operator<'_>) -> &'static str {
         (@name simd) => { "SIMD" };
         (@name relaxed_simd) => { "relaxed SIMD" };
         (@name threads) => { "threads" };
-        (@name exceptions) => { "exceptions" };
-        (@name legacy_exceptions) => { "legacy exceptions" };
-        (@name tail_call) => { "tail calls" };
         (@name memory_control) => { "memory control" };
         (@name wide_arithmetic) => { "wide arithmetic" };
         (@name stack_switching) => { "stack switching" };

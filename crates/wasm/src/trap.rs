@@ -25,10 +25,12 @@ pub(crate) enum CodeTrap {
     Interrupted,
     /// Code used up its fuel.
     OutOfFuel,
+    /// A null exception reference was thrown.
+    NullException,
 }
 
 impl CodeTrap {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::TableOutOfBounds,
         Self::NullFunction,
@@ -37,6 +39,7 @@ impl CodeTrap {
         Self::NullArray,
         Self::Interrupted,
         Self::OutOfFuel,
+        Self::NullException,
     ];
 
     /// The code as instructions carry it.
@@ -77,6 +80,8 @@ pub enum TrapKind {
     NullFunction,
     /// A null `i31` reference was read.
     NullI31,
+    /// A null exception reference was thrown.
+    NullException,
     /// A reference is not of the type it was cast to.
     CastFailure,
     /// A function called through a table has another type than the call expects.
@@ -110,6 +115,7 @@ impl fmt::Display for TrapKind {
             Self::NullArray => "null array reference",
             Self::NullFunction => "null function reference",
             Self::NullI31 => "null i31 reference",
+            Self::NullException => "null exception reference",
             Self::CastFailure => "cast failure",
             Self::IndirectCallType => "indirect call type mismatch",
             Self::UninitializedElement => "uninitialized element",
@@ -142,6 +148,7 @@ impl TrapKind {
                 CodeTrap::NullArray => Self::NullArray,
                 CodeTrap::Interrupted => Self::Interrupted,
                 CodeTrap::OutOfFuel => Self::OutOfFuel,
+                CodeTrap::NullException => Self::NullException,
             });
         }
         Some(match TrapCode::from_raw(code) {
@@ -212,21 +219,30 @@ impl Trap {
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
-        let mut number = 0;
-        for run in self.frames.chunk_by(|frame, next| frame == next) {
-            match run.len() {
-                1 => write!(f, "\n  {number}: {}", run[0].function)?,
-                len => write!(f, "\n  {number}-{}: {}", number + len - 1, run[0].function)?,
-            }
-            if let Some(offset) = run[0].wasm_offset {
-                write!(f, " at {offset:#x}")?;
-            }
-            number += run.len();
+        write_frames(f, &self.frames, self.omitted_frames)
+    }
+}
+
+/// Writes the frames of a backtrace, each line after a line break.
+pub(crate) fn write_frames(
+    f: &mut fmt::Formatter<'_>,
+    frames: &[TrapFrame],
+    omitted: u64,
+) -> fmt::Result {
+    let mut number = 0;
+    for run in frames.chunk_by(|frame, next| frame == next) {
+        match run.len() {
+            1 => write!(f, "\n  {number}: {}", run[0].function)?,
+            len => write!(f, "\n  {number}-{}: {}", number + len - 1, run[0].function)?,
         }
-        match self.omitted_frames {
-            0 => Ok(()),
-            more => write!(f, "\n  ... and {more} more"),
+        if let Some(offset) = run[0].wasm_offset {
+            write!(f, " at {offset:#x}")?;
         }
+        number += run.len();
+    }
+    match omitted {
+        0 => Ok(()),
+        more => write!(f, "\n  ... and {more} more"),
     }
 }
 

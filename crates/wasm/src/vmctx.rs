@@ -10,6 +10,7 @@
 //!      globals             8 bytes each: address of a VmGlobal
 //!      imported functions  16 bytes each: VmImport
 //!      function ids        4 bytes each, every function of the module
+//!      tags                4 bytes each: the tag's number
 //! ```
 //! The whole context is constant once the instance is made, so compiled code may treat its loads as
 //! read-only and invariant; what lies behind the addresses is not. Cells that compiled code and the
@@ -119,6 +120,7 @@ pub(crate) struct VmOffsets {
     globals: u32,
     imports: u32,
     function_ids: u32,
+    tags: u32,
     /// Bytes of the whole context.
     pub(crate) bytes: u32,
 }
@@ -141,13 +143,15 @@ impl VmOffsets {
         let globals = tables + 8 * count(env.tables.len());
         let imports = globals + 8 * count(env.globals.len());
         let function_ids = imports + VmImport::BYTES * env.imported_functions;
-        let bytes = (function_ids + 4 * count(env.functions.len())).next_multiple_of(8);
+        let tags = function_ids + 4 * count(env.functions.len());
+        let bytes = (tags + 4 * count(env.tags.len())).next_multiple_of(8);
         Self {
             memories,
             tables,
             globals,
             imports,
             function_ids,
+            tags,
             bytes,
         }
     }
@@ -179,5 +183,10 @@ impl VmOffsets {
     /// Offset of a function's id, a `u32`.
     pub(crate) fn function_id(&self, function: u32) -> i32 {
         Self::at(self.function_ids, 4, function)
+    }
+
+    /// Offset of a tag's number, a `u32`.
+    pub(crate) fn tag(&self, index: u32) -> i32 {
+        Self::at(self.tags, 4, index)
     }
 }

@@ -22,7 +22,7 @@ struct Program {
 
 const SPLAY: Program = Program {
     name: "splay",
-    small: ("40,200,4", 51),
+    small: ("200,10,2", 500001),
 };
 
 const KOTLIN_RICHARDS: Program = Program {
@@ -114,6 +114,7 @@ impl Program {
         let Some(expected) = self.run(&null, &inputs) else {
             return;
         };
+        println!("NULL {:?}", expected.stats);
         assert!(expected.stdout.contains("verified"), "{}", expected.stdout);
         for collector in CollectorKind::ALL {
             let config = Config::new().collector(*collector).memory(memory);

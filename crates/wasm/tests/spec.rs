@@ -24,31 +24,8 @@ use Reason::{Misses, Outdated};
 
 /// Scripts that do not pass.
 const KNOWN: &[(&str, Reason)] = &[
-    ("wasm-latest/exports.wast", Misses(&["exceptions"])),
-    ("wasm-latest/imports.wast", Misses(&["exceptions"])),
-    (
-        "wasm-latest/instance.wast",
-        Misses(&["exceptions", "multiple memories"]),
-    ),
-    ("wasm-latest/ref_null.wast", Misses(&["exceptions"])),
-    ("wasm-latest/return_call.wast", Misses(&["tail calls"])),
-    (
-        "wasm-latest/return_call_indirect.wast",
-        Misses(&["tail calls"]),
-    ),
-    ("wasm-latest/return_call_ref.wast", Misses(&["tail calls"])),
-    (
-        "function-references/return_call.wast",
-        Misses(&["tail calls"]),
-    ),
-    (
-        "function-references/return_call_indirect.wast",
-        Misses(&["tail calls"]),
-    ),
-    (
-        "function-references/return_call_ref.wast",
-        Misses(&["tail calls"]),
-    ),
+    ("wasm-latest/instance.wast", Misses(&["multiple memories"])),
+    ("exceptions/tag.wast", Misses(&["stack switching"])),
     (
         "reference-types/unreached-invalid.wast",
         Outdated(1, "unreachable branches may have labels of several types"),
@@ -63,7 +40,9 @@ const KNOWN: &[(&str, Reason)] = &[
 ];
 
 /// Proposals that are part of what the engine has, beyond garbage collection.
-const PROPOSALS: [Proposal; 8] = [
+const PROPOSALS: [Proposal; 10] = [
+    Proposal::ExceptionHandling,
+    Proposal::TailCall,
     Proposal::FunctionReferences,
     Proposal::ReferenceTypes,
     Proposal::BulkMemoryOperations,
@@ -181,6 +160,8 @@ macro_rules! suite {
                     let config = Config::new().collector(*collector).memory(MEMORY);
                     let config = config.zeal(Zeal::every(1));
                     assert!(run(&config, proposal(Proposal::GC)) > 100, "objects");
+                    let exceptions = proposal(Proposal::ExceptionHandling);
+                    assert!(run(&config, exceptions) > 20, "exceptions");
                     assert!(run(&config, spec(SpecVersion::V2)) > 20, "host values");
                 }
             }

@@ -104,8 +104,6 @@ fn features_the_engine_has_not_are_named() {
             "SIMD",
         ),
         ("(module (memory i64 1))", "memory64"),
-        ("(module (func $f (return_call $f)))", "tail call"),
-        ("(module (tag) (func (throw 0)))", "exceptions"),
         ("(module (memory 1 1 shared))", "threads"),
     ];
     for (text, part) in cases {

@@ -9,6 +9,8 @@ const TRAPS: &str = r#"
   (type $array (array (mut i32)))
   (table 3 funcref)
   (memory 1)
+  (tag $tag (param i32))
+  (func (export "throw") (throw $tag (i32.const 1)))
   (func (export "unreachable") unreachable)
   (func (export "divide") (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))
   (func (export "overflow") (result i32) (i32.div_s (i32.const 0x80000000) (i32.const -1)))
@@ -32,6 +34,7 @@ fn every_kind_of_trap_says_what_happened() {
     let file = TempFile::new("traps.wat", TRAPS);
     let cases = [
         ("unreachable", "unreachable"),
+        ("throw", "uncaught exception"),
         ("divide 0", "integer divide by zero"),
         ("overflow", "integer overflow"),
         ("convert nan", "invalid conversion to integer"),

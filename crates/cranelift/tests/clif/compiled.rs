@@ -7,6 +7,7 @@ use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use windrow_cranelift::{
     HeapTrap, check_stack, compile, entry_trampoline, exit_trampoline, host_trampoline,
+    throw_trampoline,
 };
 
 #[test]
@@ -43,12 +44,19 @@ fn trampolines_compile() {
     system.params.extend([types::I64; 9].map(AbiParam::new));
     for function in [
         entry_trampoline(&*isa, &signature),
-        host_trampoline(&*isa, &signature),
+        host_trampoline(&*isa, &signature, 0x7000_0000_0000),
+        throw_trampoline(&*isa, 0x7000_0000_0000, 0x7000_0000_1000),
         exit_trampoline(&*isa, &system, 0x7000_0000_0000),
     ] {
         let compiled = compile(&mut Context::for_function(function), &*isa).unwrap();
-        assert_eq!(compiled.safepoints.len(), 1);
-        assert!(compiled.safepoints[0].slots.is_empty());
+        assert!(!compiled.safepoints.is_empty());
+        assert!(
+            compiled
+                .safepoints
+                .iter()
+                .all(|point| point.slots.is_empty())
+        );
+        assert!(compiled.handlers.is_empty());
         assert!(compiled.relocations.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{ABIS, function, isa};
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use std::fmt::Write;
-use windrow_cranelift::{entry_trampoline, exit_trampoline, host_trampoline};
+use windrow_cranelift::{entry_trampoline, exit_trampoline, host_trampoline, throw_trampoline};
 
 #[test]
 fn operations() {
@@ -50,6 +50,10 @@ fn trampolines() {
     );
     insta::assert_snapshot!(
         "host_trampoline",
-        host_trampoline(&*isa, &compiled).to_string()
+        host_trampoline(&*isa, &compiled, 0x7000_0000_1000).to_string()
+    );
+    insta::assert_snapshot!(
+        "throw_trampoline",
+        throw_trampoline(&*isa, 0x1234_5678, 0x7000_0000_1000).to_string()
     );
 }

@@ -92,6 +92,21 @@ unsafe extern "C" fn trap_stub() {
     )
 }
 
+/// Goes on at a handler of compiled code; see [`super::landing_address`].
+///
+/// # Safety
+/// Called by compiled code with the words of a landing of its own activation.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn land(pc: usize, sp: usize, fp: usize, exception: usize) {
+    naked_asm!(
+        "mov x9, x0",
+        "mov sp, x1",
+        "mov x29, x2",
+        "mov x0, x3",
+        "br x9"
+    )
+}
+
 /// The number of the frame pointer's register.
 const FRAME_POINTER: usize = 29;
 

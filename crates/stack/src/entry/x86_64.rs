@@ -81,6 +81,15 @@ unsafe extern "C" fn trap_stub() {
     )
 }
 
+/// Goes on at a handler of compiled code; see [`super::landing_address`].
+///
+/// # Safety
+/// Called by compiled code with the words of a landing of its own activation.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn land(pc: usize, sp: usize, fp: usize, exception: usize) {
+    naked_asm!("mov rsp, rsi", "mov rbp, rdx", "mov rax, rcx", "jmp rdi")
+}
+
 /// Bytes below the stack pointer that the calling convention lets code use without moving it.
 const RED_ZONE_BYTES: usize = 128;
 

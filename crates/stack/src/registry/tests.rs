@@ -1,7 +1,7 @@
 //! Tests of the registry: churn, overlap, refusals, threads, and a list as the model.
 
 use super::*;
-use crate::code::Safepoint;
+use crate::code::{Handler, Safepoint};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 
@@ -27,6 +27,10 @@ fn module(start: usize, seed: u32) -> CodeRange {
             point(16, 32 + seed % 7 * 16, &[8, 0]),
             point(40, 16, &[]),
         ],
+        handlers: vec![Handler {
+            return_offset: 40,
+            handler_offset: 60 + seed % 40,
+        }],
         traps: vec![
             TrapSite {
                 offset: 100,
@@ -87,6 +91,11 @@ fn check_module(code: &CodeReader<'_>, start: usize, seed: u32) {
         1 + (seed % 200) as u8
     );
     assert_eq!(code.trap(start + 100), Some(trap_code(7)));
+    assert_eq!(
+        code.handler(start + 40),
+        Some(start + 60 + (seed % 40) as usize)
+    );
+    assert_eq!(code.handler(start + 16), None);
     assert_eq!(code.trap(start + 4), None);
     let function = |offset| {
         code.function(start + offset)
@@ -103,6 +112,7 @@ fn check_absent(code: &CodeReader<'_>, start: usize) {
     for offset in [3, 16, 40, 100] {
         assert_eq!(code.call_site(start + offset), None);
         assert_eq!(code.trap(start + offset), None);
+        assert_eq!(code.handler(start + offset), None);
         assert_eq!(code.function(start + offset), None);
     }
 }
@@ -235,6 +245,13 @@ fn impossible_records_are_refused() {
     assert!(
         refuse(&|range| range.safepoints.push(point(20, 8, &[u32::MAX - 3]))).contains("outside")
     );
+    let handler = |return_offset, handler_offset| Handler {
+        return_offset,
+        handler_offset,
+    };
+    assert!(refuse(&|range| range.handlers.push(handler(40, 8))).contains("two handlers"));
+    assert!(refuse(&|range| range.handlers.push(handler(16, 256))).contains(outside));
+    assert!(refuse(&|range| range.handlers.push(handler(17, 8))).contains("no stack map"));
     let twin = TrapSite {
         offset: 3,
         code: trap_code(255),

@@ -56,6 +56,7 @@ fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
         start: CODE,
         len: CODE_BYTES,
         safepoints,
+        handlers: vec![],
         traps: vec![],
         functions,
     };

@@ -268,6 +268,7 @@ fn records(code: &cranelift_codegen::CompiledCode, name: Option<u64>) -> CodeRan
         start: 0,
         len,
         safepoints: safepoints.collect(),
+        handlers: Vec::new(),
         traps: traps.collect(),
         functions: function.into_iter().collect(),
     }

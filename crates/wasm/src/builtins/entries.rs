@@ -5,11 +5,14 @@
 //! Those that cannot have nothing to catch: a panic in one would be a defect, and aborts.
 
 use super::{Builtin, bulk, heap};
-use crate::enter::{run_host_call, running_store};
+use crate::enter::{Slot, find_landing, run_host_call, running_store};
 use crate::error::Error;
+use crate::exception::Exception;
 use crate::instance::InstanceData;
 use crate::vmctx::VmHeader;
 use windrow::Store;
+use windrow::jit::GcRef;
+use windrow_cranelift::HostStatus;
 
 /// Runs `body` with the store and instance a context belongs to.
 ///
@@ -49,6 +52,45 @@ impl Reply for u32 {
 impl Reply for () {
     fn reply(self) -> u32 {
         1
+    }
+}
+
+/// Throws an exception: finds where it lands, which is left in the trampoline's two slots, and
+/// returns a [`HostStatus`].
+///
+/// # Safety
+/// See [`with`]; called by a throw trampoline.
+pub(crate) unsafe extern "C" fn throw(
+    context: *const VmHeader,
+    exception: u32,
+    slots: *mut [Slot; 2],
+) -> u32 {
+    // SAFETY: the caller's own promise.
+    let landing = unsafe {
+        with(context, |store, instance| {
+            run_host_call(|| throw_in(store, instance, GcRef::from_bits(exception)))
+        })
+    };
+    match landing {
+        Some(landing) => {
+            // SAFETY: the trampoline's slots are its own, and there are two.
+            unsafe { slots.write(landing) };
+            HostStatus::Threw as u32
+        }
+        None => HostStatus::Failed as u32,
+    }
+}
+
+/// Where an exception lands; as an error if nothing in the activation catches it.
+fn throw_in(
+    store: &mut Store,
+    instance: &InstanceData,
+    exception: GcRef,
+) -> Result<[Slot; 2], Error> {
+    let registry = instance.engine().code_registry();
+    match find_landing(registry, store, exception)? {
+        Some(landing) => Ok(landing),
+        None => Err(Exception::held(store, exception).into()),
     }
 }
 

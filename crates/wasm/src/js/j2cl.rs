@@ -15,11 +15,22 @@ use crate::error::Error;
 use crate::func::{Func, HostBody};
 use crate::linker::Linker;
 use crate::module::ExternType;
+use crate::tag::Tag;
 use crate::trap::TrapKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use windrow::{CollectionKind, FuncType, Store, ValType};
+
+/// Defines `WebAssembly.JSTag`, the tag of what JavaScript throws: one external reference. Each
+/// instance gets a tag of its own.
+fn define_exception_tag(linker: &mut Linker) {
+    let engine = linker.engine().clone();
+    linker.define_with("WebAssembly", move |store, _, name, _| match name {
+        "JSTag" => Ok(Some(Tag::new(&engine, store, &func([NULLABLE], []))?.into())),
+        _ => Ok(None),
+    });
+}
 
 /// The module name of the imports.
 const MODULE: &str = "imports";
@@ -38,6 +49,7 @@ type Body = fn(&mut Store, &mut [Slot]) -> Result<(), Error>;
 pub fn define_j2cl(linker: &mut Linker) {
     use ValType::{F64, I32};
     define_j2cl_constants(linker);
+    define_exception_tag(linker);
     define_numbers(linker);
     let find = func([NULLABLE, NULLABLE, I32], [I32]);
     let replace = func([NULLABLE, NULLABLE, NULLABLE], [NULLABLE]);

@@ -14,18 +14,18 @@ pub(crate) fn supported() -> WasmFeatures {
         | WasmFeatures::FUNCTION_REFERENCES
         | WasmFeatures::GC
         | WasmFeatures::GC_TYPES
+        | WasmFeatures::TAIL_CALL
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
         | WasmFeatures::FLOATS
 }
 
 /// Names a person knows, of features the engine has not. Proposals whose encodings are malformed in
 /// every standard so far have none: the validator's own message serves better.
-const NAMES: [(WasmFeatures, &str); 14] = [
+const NAMES: [(WasmFeatures, &str); 11] = [
     (WasmFeatures::SIMD, "SIMD"),
     (WasmFeatures::RELAXED_SIMD, "relaxed SIMD"),
     (WasmFeatures::THREADS, "threads (atomics, shared memory)"),
-    (WasmFeatures::TAIL_CALL, "tail calls"),
-    (WasmFeatures::LEGACY_EXCEPTIONS, "legacy exceptions"),
-    (WasmFeatures::EXCEPTIONS, "exceptions"),
     (
         WasmFeatures::MEMORY64,
         "memory64 (64-bit memories and tables)",

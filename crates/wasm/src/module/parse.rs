@@ -6,8 +6,9 @@
 use super::const_expr::{ConstExpr, decode};
 use super::features;
 use super::types::register_types;
-use crate::env::ModuleEnv;
+use crate::env::{ModuleEnv, ModuleTag};
 use crate::error::Error;
+use crate::tag::payload_type;
 use std::sync::Arc;
 use wasmparser::{
     DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader, ExternalKind,
@@ -32,6 +33,7 @@ pub(crate) enum ExportKind {
     Table,
     Memory,
     Global,
+    Tag,
 }
 
 /// An export.
@@ -146,6 +148,11 @@ impl Parsed<'_> {
                 }
             }
             Payload::GlobalSection(section) => self.globals(section)?,
+            Payload::TagSection(section) => {
+                for tag in section.clone() {
+                    self.tag(tag?.func_type_idx)?;
+                }
+            }
             Payload::ExportSection(section) => self.exports(section)?,
             Payload::StartSection { func, .. } => self.sections.start = Some(*func),
             Payload::ElementSection(section) => self.elements(section)?,
@@ -184,7 +191,7 @@ impl Parsed<'_> {
                     self.env.globals.push(global);
                     self.env.imported_globals += 1;
                 }
-                TypeRef::Tag(_) => {}
+                TypeRef::Tag(tag) => self.tag(tag.func_type_idx)?,
             }
             let (module, name) = (import.module.to_owned(), import.name.to_owned());
             self.sections.imports.push(ImportDecl {
@@ -219,6 +226,20 @@ impl Parsed<'_> {
         Ok(())
     }
 
+    fn tag(&mut self, type_index: u32) -> Result<(), Error> {
+        let ty = self.env.registry.sub_type(self.env.type_id(type_index));
+        let params = &ty
+            .as_func()
+            .expect("a validated tag has a function type")
+            .params;
+        let payload = payload_type(&self.env.registry, params)?;
+        self.env.tags.push(ModuleTag {
+            type_index,
+            payload,
+        });
+        Ok(())
+    }
+
     fn exports(&mut self, section: &wasmparser::ExportSectionReader<'_>) -> Result<(), Error> {
         for export in section.clone() {
             let export = export?;
@@ -227,7 +248,7 @@ impl Parsed<'_> {
                 ExternalKind::Table => ExportKind::Table,
                 ExternalKind::Memory => ExportKind::Memory,
                 ExternalKind::Global => ExportKind::Global,
-                ExternalKind::Tag => continue,
+                ExternalKind::Tag => ExportKind::Tag,
             };
             self.sections.exports.push(ExportDecl {
                 name: export.name.to_owned(),

@@ -5,37 +5,42 @@ use crate::builtins::{Builtin, Failure};
 use crate::trap::CodeTrap;
 use crate::vmctx::VmImport;
 use cranelift_codegen::ir::{
-    ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, UserExternalName, Value, types,
+    Block, ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, UserExternalName, Value,
+    types,
 };
-use cranelift_frontend::FunctionBuilder;
 use wasmparser::Operator;
-use windrow_cranelift::{HeapTrap, SignatureCheck};
+use windrow_cranelift::{HeapTrap, RefVar, SignatureCheck};
+
+/// Code to be called.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// A function of this module.
+    Function(FuncRef),
+    /// Code of a signature at an address.
+    Code(SigRef, Value),
+}
+
+/// A function to be called: its type, its code, and the context the code expects.
+#[derive(Clone, Copy, Debug)]
+struct Callee {
+    type_index: u32,
+    target: Target,
+    context: Value,
+}
 
 impl Translator<'_> {
     /// Translates calls and references to functions. Whether `op` is one.
     pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> bool {
         match *op {
-            Operator::Call { function_index } if self.env.is_imported_function(function_index) => {
-                self.call_import(function_index);
+            Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
+                let callee = self.callee(op);
+                self.call(callee);
             }
-            Operator::Call { function_index } => self.call_defined(function_index),
-            Operator::CallIndirect {
-                type_index,
-                table_index,
-            } => {
-                let index = self.pop();
-                let id = self.table_load(table_index, index);
-                let check = SignatureCheck::indirect(self.concrete(type_index));
-                self.call_function_id(type_index, id, check);
-            }
-            Operator::CallRef { type_index } => {
-                let id = self.pop();
-                let check = SignatureCheck::typed(self.concrete(type_index));
-                let check = SignatureCheck {
-                    null: CodeTrap::NullFunction.code(),
-                    ..check
-                };
-                self.call_function_id(type_index, id, check);
+            Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => {
+                let callee = self.callee(op);
+                self.tail_call(callee);
             }
             Operator::RefFunc { function_index } => {
                 let id = self.load_context(types::I32, self.offsets.function_id(function_index));
@@ -46,51 +51,137 @@ impl Translator<'_> {
         true
     }
 
-    fn call_defined(&mut self, function: u32) {
-        let callee = self.function_ref(function);
-        let context = self.host.context();
-        let type_index = self.env.function_type_index(function);
-        self.call(type_index, context, |b, args| b.ins().call(callee, args));
+    /// What a call leads to, its index or reference popped.
+    fn callee(&mut self, op: &Operator<'_>) -> Callee {
+        match *op {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                self.named_callee(function_index)
+            }
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            }
+            | Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => {
+                let index = self.pop();
+                let id = self.table_load(table_index, index);
+                let check = SignatureCheck::indirect(self.concrete(type_index));
+                self.referenced_callee(type_index, id, check)
+            }
+            Operator::CallRef { type_index } | Operator::ReturnCallRef { type_index } => {
+                let id = self.pop();
+                let check = SignatureCheck::typed(self.concrete(type_index));
+                let check = SignatureCheck {
+                    null: CodeTrap::NullFunction.code(),
+                    ..check
+                };
+                self.referenced_callee(type_index, id, check)
+            }
+            _ => unreachable!("only calls have callees"),
+        }
     }
 
-    fn call_import(&mut self, function: u32) {
+    fn named_callee(&mut self, function: u32) -> Callee {
         let type_index = self.env.function_type_index(function);
+        if !self.env.is_imported_function(function) {
+            return Callee {
+                type_index,
+                target: Target::Function(self.function_ref(function)),
+                context: self.host.context(),
+            };
+        }
         let signature = self.signature_ref(type_index);
         let import = self.offsets.import(function);
         let code = self.load_context(types::I64, import + VmImport::CODE);
-        let context = self.load_context(types::I64, import + VmImport::VMCTX);
-        self.call(type_index, context, |b, args| {
-            b.ins().call_indirect(signature, code, args)
-        });
+        Callee {
+            type_index,
+            target: Target::Code(signature, code),
+            context: self.load_context(types::I64, import + VmImport::VMCTX),
+        }
     }
 
-    fn call_function_id(&mut self, type_index: u32, id: Value, check: SignatureCheck) {
+    fn referenced_callee(&mut self, type_index: u32, id: Value, check: SignatureCheck) -> Callee {
         let signature = self.signature_ref(type_index);
         let callee = self
             .emitter
             .function(&mut self.b, &mut self.host, id, check);
-        let (code, context) = (callee.code, callee.context);
-        self.call(type_index, context, |b, args| {
-            b.ins().call_indirect(signature, code, args)
-        });
+        Callee {
+            type_index,
+            target: Target::Code(signature, callee.code),
+            context: callee.context,
+        }
+    }
+
+    /// Pops a call's arguments, the context before them.
+    fn call_args(&mut self, callee: Callee) -> Vec<Value> {
+        let params = self.env.signature(callee.type_index).params().len();
+        let mut args = vec![callee.context];
+        args.extend(self.stack.pop_many(&mut self.b, params));
+        args
     }
 
     /// Pops the arguments, emits the call as a safepoint, pushes the results.
-    fn call(
-        &mut self,
-        type_index: u32,
-        context: Value,
-        emit: impl FnOnce(&mut FunctionBuilder<'_>, &[Value]) -> Inst,
-    ) {
-        let params = self.env.signature(type_index).params().len();
-        let mut args = vec![context];
-        args.extend(self.stack.pop_many(&mut self.b, params));
+    fn call(&mut self, callee: Callee) {
+        let args = self.call_args(callee);
         let live = self.live_refs();
-        let call = self.frame.call(&mut self.b, &live, |b| emit(b, &args));
+        let results = match self.dispatch(self.control.len()) {
+            Some(dispatch) => self.call_catching(callee, &args, &live, dispatch),
+            None => {
+                let call = self
+                    .frame
+                    .call(&mut self.b, &live, |b| match callee.target {
+                        Target::Function(function) => b.ins().call(function, &args),
+                        Target::Code(signature, code) => {
+                            b.ins().call_indirect(signature, code, &args)
+                        }
+                    });
+                self.b.inst_results(call).to_vec()
+            }
+        };
         self.emitter.after_call();
-        for result in self.b.inst_results(call).to_vec() {
+        for result in results {
             self.push(result);
         }
+    }
+
+    /// Emits a call whose exceptions lead to a block of this function, and yields its results.
+    fn call_catching(
+        &mut self,
+        callee: Callee,
+        args: &[Value],
+        live: &[RefVar],
+        dispatch: Block,
+    ) -> Vec<Value> {
+        let signature = self.signature_ref(callee.type_index);
+        let (locals, liveness, safepoint) = (&mut self.locals, &self.liveness, self.safepoints);
+        self.frame.try_call(
+            &mut self.b,
+            live,
+            signature,
+            |b, table| match callee.target {
+                Target::Function(function) => b.ins().try_call(function, args, table),
+                Target::Code(_, code) => b.ins().try_call_indirect(code, args, table),
+            },
+            |frame, b, exception| {
+                locals.kill_dead(b, frame, liveness, safepoint);
+                b.ins().jump(dispatch, &[exception.into()]);
+            },
+        )
+    }
+
+    /// Pops the arguments and leaves the frame to the callee. No safepoint: the frame is gone by
+    /// then, and the arguments are the callee's.
+    fn tail_call(&mut self, callee: Callee) {
+        let args = self.call_args(callee);
+        match callee.target {
+            Target::Function(function) => self.b.ins().return_call(function, &args),
+            Target::Code(signature, code) => {
+                self.b.ins().return_call_indirect(signature, code, &args)
+            }
+        };
+        self.reachable = false;
     }
 
     fn signature_ref(&mut self, type_index: u32) -> SigRef {

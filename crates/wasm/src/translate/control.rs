@@ -11,12 +11,13 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
-use wasmparser::{BlockType, BrTable, FuncType, Operator, ValType};
+use wasmparser::{BlockType, BrTable, Catch, FuncType, Operator, ValType};
+use windrow_cranelift::RefVar;
 
 type Types = SmallVec<[Type; 2]>;
 
 #[derive(Debug)]
-enum FrameKind {
+pub(super) enum FrameKind {
     /// The function's body: its label is the return.
     Function,
     Block,
@@ -28,6 +29,17 @@ enum FrameKind {
     },
     /// The second arm of an `if`.
     Else,
+    /// A `try_table`, with what it catches.
+    TryTable(Vec<Catch>),
+    /// The body of a legacy `try`.
+    Try,
+    /// A handler of a legacy `try`. In dead code there is neither of both.
+    Catch {
+        /// The exception.
+        exception: Option<RefVar>,
+        /// Where exceptions go that no handler so far takes.
+        otherwise: Option<Block>,
+    },
     /// Begun where control does not reach.
     Dead,
 }
@@ -35,13 +47,15 @@ enum FrameKind {
 /// A frame of the control stack.
 #[derive(Debug)]
 pub(crate) struct ControlFrame {
-    kind: FrameKind,
+    pub(super) kind: FrameKind,
     params: Types,
     results: Types,
     /// Operands below the frame's parameters.
-    height: usize,
+    pub(super) height: usize,
     /// Where branches to the frame lead, once there are any.
     label: Option<Block>,
+    /// Where exceptions thrown in the frame lead, once there are any: it takes the exception.
+    pub(super) dispatch: Option<Block>,
 }
 
 impl ControlFrame {
@@ -49,17 +63,31 @@ impl ControlFrame {
     pub(crate) const fn settled_operands(&self) -> usize {
         self.height
     }
+
+    /// Whether exceptions thrown in the frame are its own to handle.
+    pub(super) fn handles_exceptions(&self) -> bool {
+        match &self.kind {
+            FrameKind::TryTable(catches) => !catches.is_empty(),
+            FrameKind::Try => true,
+            _ => false,
+        }
+    }
 }
 
 impl Translator<'_> {
     /// Translates operators of control, in dead code too. Whether `op` is done with.
     pub(super) fn control_operator(&mut self, op: &Operator<'_>) -> Result<bool, TranslateError> {
         match op {
-            Operator::Block { blockty } => self.begin_block(*blockty),
+            Operator::Block { blockty } => self.begin_block(*blockty, FrameKind::Block),
             Operator::Loop { blockty } => self.begin_loop(*blockty),
             Operator::If { blockty } => self.begin_if(*blockty),
             Operator::Else => self.begin_else(),
             Operator::End => self.end_frame(),
+            Operator::TryTable { .. }
+            | Operator::Try { .. }
+            | Operator::Catch { .. }
+            | Operator::CatchAll
+            | Operator::Delegate { .. } => self.try_operator(op),
             _ if !self.reachable => return Ok(false),
             Operator::Unreachable => {
                 self.b.ins().trap(CodeTrap::Unreachable.code());
@@ -119,6 +147,7 @@ impl Translator<'_> {
             results,
             height,
             label,
+            dispatch: None,
         });
     }
 
@@ -131,15 +160,17 @@ impl Translator<'_> {
             results,
             height,
             label: None,
+            dispatch: None,
         });
     }
 
-    fn begin_block(&mut self, ty: BlockType) {
+    /// Begins a frame whose code goes on in the same block.
+    pub(super) fn begin_block(&mut self, ty: BlockType, kind: FrameKind) {
         if !self.reachable {
             return self.push_dead_frame();
         }
         let (params, results) = self.block_types(ty);
-        self.push_frame(FrameKind::Block, params, results, None);
+        self.push_frame(kind, params, results, None);
     }
 
     fn begin_loop(&mut self, ty: BlockType) {
@@ -213,8 +244,19 @@ impl Translator<'_> {
                 self.b.ins().jump(label, &args);
                 self.reachable = false;
             }
+            FrameKind::TryTable(catches) => self.end_try_table(&mut frame, &catches),
+            FrameKind::Try => self.end_try(&mut frame, self.control.len()),
+            FrameKind::Catch {
+                exception,
+                otherwise,
+            } => self.end_catch(&mut frame, exception, otherwise),
             FrameKind::Block | FrameKind::Else | FrameKind::Function => {}
         }
+        self.continue_after(frame);
+    }
+
+    /// Goes on after a frame, if control gets there.
+    pub(super) fn continue_after(&mut self, mut frame: ControlFrame) {
         if frame.label.is_some() {
             self.jump_to_label(&mut frame);
             let label = self.label_of(&mut frame);
@@ -235,7 +277,7 @@ impl Translator<'_> {
     }
 
     /// Jumps to the end of the frame with its results, if control gets there.
-    fn jump_to_label(&mut self, frame: &mut ControlFrame) {
+    pub(super) fn jump_to_label(&mut self, frame: &mut ControlFrame) {
         if self.reachable {
             let args = self.block_args(frame.results.len());
             let label = self.label_of(frame);
@@ -281,7 +323,7 @@ impl Translator<'_> {
     }
 
     /// The label at a depth and how many operands a branch to it takes.
-    fn label(&mut self, depth: u32) -> (Block, usize) {
+    pub(super) fn label(&mut self, depth: u32) -> (Block, usize) {
         let index = self
             .control
             .len()

@@ -7,6 +7,10 @@
 //! Functions for which that is too much ([`MAX_SET_WORDS`], [`MAX_FLOW_WORDS`]) are taken to keep every
 //! local live, which is safe: a local always holds a reference or null.
 //!
+//! What may throw ends its node: it leads on, and to the dispatch of the innermost frame around that
+//! handles exceptions. A dispatch is a node without events that leads to the frame's handlers and,
+//! unless they take every exception, to the dispatch further out.
+//!
 //! The analysis sees operators before they are validated. Nonsense (unbalanced ends, depths and
 //! indices out of range) is ignored here, since the validator refuses the function later.
 
@@ -14,7 +18,7 @@ mod flow;
 
 use flow::Flow;
 use std::ops::Range;
-use wasmparser::Operator;
+use wasmparser::{Catch, Operator};
 
 /// Words that all sets of one function may take together: 128 MiB.
 const MAX_SET_WORDS: usize = 16 << 20;
@@ -40,7 +44,27 @@ pub(crate) enum Step {
     Stop,
     Read(u32),
     Write(u32),
+    /// A safepoint that does not throw.
     Safepoint,
+    /// A safepoint that may throw.
+    Call,
+    /// A safepoint, then an exception for sure.
+    Throw,
+    /// An exception for sure.
+    Rethrow,
+    TryTable {
+        /// The labels its exceptions lead to, as depths outside of it.
+        labels: Vec<u32>,
+        /// Whether it takes every exception.
+        catches_all: bool,
+    },
+    Try,
+    /// A handler of a `try`.
+    Catch,
+    /// The handler of all exceptions of a `try`.
+    CatchAll,
+    /// Ends a `try` whose exceptions are handled from the frame at this depth outwards.
+    Delegate(u32),
 }
 
 /// Whether an operator is a safepoint. A trap is none: its frames are never looked at again.
@@ -50,6 +74,7 @@ pub(crate) const fn is_safepoint(op: &Operator<'_>) -> bool {
         Operator::Call { .. }
             | Operator::CallIndirect { .. }
             | Operator::CallRef { .. }
+            | Operator::Throw { .. }
             | Operator::StructNew { .. }
             | Operator::StructNewDefault { .. }
             | Operator::ArrayNew { .. }
@@ -82,14 +107,43 @@ impl Step {
                 depths.dedup();
                 Self::BranchTable(depths)
             }
-            Operator::Return | Operator::Unreachable => Self::Stop,
+            Operator::Return
+            | Operator::Unreachable
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => Self::Stop,
             Operator::LocalGet { local_index } => Self::Read(local(*local_index)?),
             Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
                 Self::Write(local(*local_index)?)
             }
+            Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
+                Self::Call
+            }
+            Operator::Throw { .. } => Self::Throw,
+            Operator::ThrowRef | Operator::Rethrow { .. } => Self::Rethrow,
+            Operator::TryTable { try_table } => Self::try_table(&try_table.catches),
+            Operator::Try { .. } => Self::Try,
+            Operator::Catch { .. } => Self::Catch,
+            Operator::CatchAll => Self::CatchAll,
+            Operator::Delegate { relative_depth } => Self::Delegate(*relative_depth),
             op if is_safepoint(op) => Self::Safepoint,
             _ => return None,
         })
+    }
+
+    fn try_table(catches: &[Catch]) -> Self {
+        let mut catches_all = false;
+        let labels = catches.iter().map(|catch| match *catch {
+            Catch::One { label, .. } | Catch::OneRef { label, .. } => label,
+            Catch::All { label } | Catch::AllRef { label } => {
+                catches_all = true;
+                label
+            }
+        });
+        Self::TryTable {
+            labels: labels.collect(),
+            catches_all,
+        }
     }
 }
 
@@ -115,6 +169,23 @@ struct Frame {
     after: Option<u32>,
     /// The second arm of an `if`, until it begins.
     otherwise: Option<u32>,
+    /// Where exceptions lead that are thrown in it, if it handles any; none in its handlers.
+    dispatch: Option<u32>,
+    /// That dispatch, as long as nothing takes every exception.
+    passes_on: Option<u32>,
+}
+
+impl Frame {
+    /// A frame that is left at its label.
+    const fn ending_at(after: u32) -> Self {
+        Self {
+            label: after,
+            after: Some(after),
+            otherwise: None,
+            dispatch: None,
+            passes_on: None,
+        }
+    }
 }
 
 /// Collects the steps of a function in order.
@@ -142,11 +213,7 @@ impl LivenessBuilder {
         };
         let (entry, exit) = (builder.node(), builder.node());
         builder.begin(entry);
-        builder.frames.push(Frame {
-            label: exit,
-            after: Some(exit),
-            otherwise: None,
-        });
+        builder.frames.push(Frame::ending_at(exit));
         builder
     }
 
@@ -155,20 +222,15 @@ impl LivenessBuilder {
         match step {
             Step::Block => {
                 let after = self.node();
-                self.frames.push(Frame {
-                    label: after,
-                    after: Some(after),
-                    otherwise: None,
-                });
+                self.frames.push(Frame::ending_at(after));
             }
             Step::Loop => {
                 let head = self.node();
                 self.edge(head);
                 self.begin(head);
                 self.frames.push(Frame {
-                    label: head,
                     after: None,
-                    otherwise: None,
+                    ..Frame::ending_at(head)
                 });
             }
             Step::If => {
@@ -177,9 +239,8 @@ impl LivenessBuilder {
                 self.edge(otherwise);
                 self.begin(then);
                 self.frames.push(Frame {
-                    label: after,
-                    after: Some(after),
                     otherwise: Some(otherwise),
+                    ..Frame::ending_at(after)
                 });
             }
             Step::Else => self.otherwise(),
@@ -203,11 +264,100 @@ impl LivenessBuilder {
             Step::Stop => self.begin_new(),
             Step::Read(local) => self.event(Event::Read(local)),
             Step::Write(local) => self.event(Event::Write(local)),
-            Step::Safepoint => {
-                self.safepoints += 1;
-                self.event(Event::Safepoint);
+            Step::Safepoint => self.safepoint(),
+            Step::Call => {
+                self.safepoint();
+                if let Some(dispatch) = self.dispatch(self.frames.len()) {
+                    self.edge(dispatch);
+                    let next = self.node();
+                    self.edge(next);
+                    self.begin(next);
+                }
+            }
+            Step::Throw => {
+                self.safepoint();
+                self.rethrow();
+            }
+            Step::Rethrow => self.rethrow(),
+            Step::TryTable {
+                labels,
+                catches_all,
+            } => self.try_table(&labels, catches_all),
+            Step::Try => {
+                let (dispatch, after) = (self.node(), self.node());
+                self.frames.push(Frame {
+                    dispatch: Some(dispatch),
+                    passes_on: Some(dispatch),
+                    ..Frame::ending_at(after)
+                });
+            }
+            Step::Catch => self.catch(false),
+            Step::CatchAll => self.catch(true),
+            Step::Delegate(depth) => self.delegate(depth),
+        }
+    }
+
+    fn safepoint(&mut self) {
+        self.safepoints += 1;
+        self.event(Event::Safepoint);
+    }
+
+    /// Where exceptions lead that are thrown with `depth` frames around, if not out.
+    fn dispatch(&self, depth: usize) -> Option<u32> {
+        let frames = self.frames.get(..depth)?;
+        frames.iter().rev().find_map(|frame| frame.dispatch)
+    }
+
+    fn rethrow(&mut self) {
+        if let Some(dispatch) = self.dispatch(self.frames.len()) {
+            self.edge(dispatch);
+        }
+        self.begin_new();
+    }
+
+    fn try_table(&mut self, labels: &[u32], catches_all: bool) {
+        let (dispatch, after) = (self.node(), self.node());
+        for depth in labels {
+            let index = self.frames.len().checked_sub(*depth as usize + 1);
+            if let Some(label) = index.and_then(|index| Some(self.frames.get(index)?.label)) {
+                self.connect(dispatch, label);
             }
         }
+        self.frames.push(Frame {
+            dispatch: Some(dispatch),
+            passes_on: (!catches_all).then_some(dispatch),
+            ..Frame::ending_at(after)
+        });
+    }
+
+    fn catch(&mut self, catches_all: bool) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        let Some(dispatch) = frame.passes_on else {
+            return;
+        };
+        let (after, first) = (frame.after, frame.dispatch.take());
+        if catches_all {
+            frame.passes_on = None;
+        }
+        if let Some(after) = after {
+            self.edge(after);
+        }
+        if first.is_some() {
+            self.begin(dispatch);
+        }
+        let handler = self.node();
+        self.connect(dispatch, handler);
+        self.begin(handler);
+    }
+
+    fn delegate(&mut self, depth: u32) {
+        let Some(frame) = self.frames.pop() else {
+            return;
+        };
+        let depth = self.frames.len().saturating_sub(depth as usize);
+        self.leave(&frame, depth);
     }
 
     fn event(&mut self, event: Event) {
@@ -241,8 +391,11 @@ impl LivenessBuilder {
     }
 
     fn edge(&mut self, to: u32) {
-        let current = self.current();
-        if let Some(node) = self.nodes.get_mut(current as usize) {
+        self.connect(self.current(), to);
+    }
+
+    fn connect(&mut self, from: u32, to: u32) {
+        if let Some(node) = self.nodes.get_mut(from as usize) {
             node.successors.push(to);
         }
     }
@@ -268,14 +421,24 @@ impl LivenessBuilder {
     }
 
     fn end(&mut self) {
-        let Some(frame) = self.frames.pop() else {
-            return;
-        };
+        if let Some(frame) = self.frames.pop() {
+            self.leave(&frame, self.frames.len());
+        }
+    }
+
+    /// Leaves a frame, whose exceptions go on as if thrown with `depth` frames around.
+    fn leave(&mut self, frame: &Frame, depth: usize) {
         let Some(after) = frame.after else { return };
         self.edge(after);
         if let Some(otherwise) = frame.otherwise {
             self.begin(otherwise);
             self.edge(after);
+        }
+        if let Some(dispatch) = frame.dispatch {
+            self.begin(dispatch);
+        }
+        if let (Some(dispatch), Some(outer)) = (frame.passes_on, self.dispatch(depth)) {
+            self.connect(dispatch, outer);
         }
         self.begin(after);
     }

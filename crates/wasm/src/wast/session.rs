@@ -103,7 +103,11 @@ impl Session {
             WastDirective::AssertUnlinkable {
                 module, message, ..
             } => self.expect_unlinkable(module, message),
-            WastDirective::AssertException { .. } => Err(Stop::Skipped("exceptions".to_owned())),
+            WastDirective::AssertException { exec, .. } => match self.execute(exec)? {
+                Ok(values) => fail(format!("no exception but {values:?}")),
+                Err(Error::Exception(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            },
             WastDirective::AssertSuspension { .. } => {
                 Err(Stop::Skipped("stack switching".to_owned()))
             }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod agreement;
+#[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
+mod exceptions;
 mod harness;
 #[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod host;
@@ -11,3 +13,4 @@ mod linking;
 mod programs;
 mod random_programs;
 mod sharing;
+mod tail_calls;

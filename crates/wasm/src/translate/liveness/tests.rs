@@ -13,6 +13,13 @@ fn analyse(steps: &[Step]) -> Liveness {
     builder.finish()
 }
 
+fn opens(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Block | Step::Loop | Step::If | Step::Try | Step::TryTable { .. }
+    )
+}
+
 /// The steps at which the frames open around each step begin, innermost last.
 fn enclosing(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut open = Vec::new();
@@ -20,8 +27,8 @@ fn enclosing(steps: &[Step]) -> Vec<Vec<usize>> {
     for (at, step) in steps.iter().enumerate() {
         all.push(open.clone());
         match step {
-            Step::Block | Step::Loop | Step::If => open.push(at),
-            Step::End => {
+            step if opens(step) => open.push(at),
+            Step::End | Step::Delegate(_) => {
                 open.pop();
             }
             _ => {}
@@ -35,10 +42,10 @@ fn leave(steps: &[Step], start: usize, or_else: bool) -> usize {
     let mut depth = 0;
     for (at, step) in steps.iter().enumerate().skip(start + 1) {
         match step {
-            Step::Block | Step::Loop | Step::If => depth += 1,
+            step if opens(step) => depth += 1,
             Step::Else if depth == 0 && or_else => return at + 1,
-            Step::End if depth == 0 => return at + 1,
-            Step::End => depth -= 1,
+            Step::End | Step::Delegate(_) if depth == 0 => return at + 1,
+            Step::End | Step::Delegate(_) => depth -= 1,
             _ => {}
         }
     }
@@ -53,6 +60,62 @@ fn target(steps: &[Step], frames: &[usize], depth: u32) -> usize {
     }
 }
 
+/// What takes the exceptions of the `try` that begins at `start`: its handlers' first steps, whether
+/// one of them takes all, and where exceptions go on that are delegated.
+fn handlers(steps: &[Step], start: usize) -> (Vec<usize>, bool, Option<u32>) {
+    let (mut depth, mut found, mut all) = (0, Vec::new(), false);
+    for (at, step) in steps.iter().enumerate().skip(start + 1) {
+        match step {
+            step if opens(step) => depth += 1,
+            Step::Catch | Step::CatchAll if depth == 0 => {
+                found.push(at + 1);
+                all |= *step == Step::CatchAll;
+            }
+            Step::Delegate(to) if depth == 0 => return (found, all, Some(*to)),
+            Step::End if depth == 0 => return (found, all, None),
+            Step::End | Step::Delegate(_) => depth -= 1,
+            _ => {}
+        }
+    }
+    (found, all, None)
+}
+
+/// Where an exception thrown at the step `at` may be handled, with these frames around.
+fn thrown(steps: &[Step], frames: &[usize], at: usize) -> Vec<usize> {
+    let Some((&start, outer)) = frames.split_last() else {
+        return Vec::new();
+    };
+    let mut to = Vec::new();
+    let mut outer = outer;
+    match &steps[start] {
+        Step::TryTable {
+            labels,
+            catches_all,
+        } => {
+            to.extend(labels.iter().map(|depth| target(steps, outer, *depth)));
+            if *catches_all {
+                return to;
+            }
+        }
+        Step::Try => {
+            let (found, all, delegated) = handlers(steps, start);
+            // Exceptions of the handlers themselves are none of the frame's.
+            if found.first().is_none_or(|first| at < *first) {
+                to.extend(found);
+                if all {
+                    return to;
+                }
+                let skipped = delegated.unwrap_or(0) as usize;
+                outer = &outer[..outer.len().saturating_sub(skipped)];
+            }
+        }
+        _ => {}
+    }
+    // The frames further out see the exception where the inner frame is.
+    to.extend(thrown(steps, outer, start));
+    to
+}
+
 fn successors(steps: &[Step], frames: &[Vec<usize>], at: usize) -> Vec<usize> {
     let to = |depth: u32| target(steps, &frames[at], depth);
     match &steps[at] {
@@ -62,15 +125,17 @@ fn successors(steps: &[Step], frames: &[Vec<usize>], at: usize) -> Vec<usize> {
         Step::BranchIf(depth) => vec![to(*depth), at + 1],
         Step::BranchTable(depths) => depths.iter().map(|depth| to(*depth)).collect(),
         Step::Stop => vec![],
+        Step::Call => [vec![at + 1], thrown(steps, &frames[at], at)].concat(),
+        Step::Throw | Step::Rethrow => thrown(steps, &frames[at], at),
+        Step::Catch | Step::CatchAll => vec![to(0)],
         _ => vec![at + 1],
     }
 }
 
-/// Whether some path from the step at `from` reads `local` before writing it.
-fn reads_first(steps: &[Step], from: usize, local: u32) -> bool {
-    let frames = enclosing(steps);
+/// Whether some path from a step of `from` reads `local` before writing it.
+fn reads_first(steps: &[Step], frames: &[Vec<usize>], from: Vec<usize>, local: u32) -> bool {
     let mut seen = vec![false; steps.len() + 1];
-    let mut todo = vec![from];
+    let mut todo = from;
     while let Some(at) = todo.pop() {
         if at >= steps.len() || std::mem::replace(&mut seen[at], true) {
             continue;
@@ -78,7 +143,7 @@ fn reads_first(steps: &[Step], from: usize, local: u32) -> bool {
         match steps[at] {
             Step::Read(read) if read == local => return true,
             Step::Write(written) if written == local => {}
-            _ => todo.extend(successors(steps, &frames, at)),
+            _ => todo.extend(successors(steps, frames, at)),
         }
     }
     false
@@ -86,12 +151,14 @@ fn reads_first(steps: &[Step], from: usize, local: u32) -> bool {
 
 fn check(steps: &[Step]) {
     let liveness = analyse(steps);
-    let safepoints = (0..steps.len()).filter(|at| steps[*at] == Step::Safepoint);
+    let frames = enclosing(steps);
+    let is_safepoint = |step: &Step| matches!(step, Step::Safepoint | Step::Call | Step::Throw);
+    let safepoints = (0..steps.len()).filter(|at| is_safepoint(&steps[*at]));
     for (number, at) in safepoints.enumerate() {
         for local in 0..LOCALS {
             assert_eq!(
                 liveness.is_live(number, local),
-                reads_first(steps, at + 1, local),
+                reads_first(steps, &frames, successors(steps, &frames, at), local),
                 "local {local} after step {at} of {steps:?}"
             );
         }
@@ -103,7 +170,10 @@ fn body() -> impl Strategy<Value = Vec<Step>> {
     let leaf = prop_oneof![
         4 => (0..LOCALS).prop_map(|local| vec![Step::Read(local)]),
         4 => (0..LOCALS).prop_map(|local| vec![Step::Write(local)]),
-        6 => Just(vec![Step::Safepoint]),
+        3 => Just(vec![Step::Safepoint]),
+        6 => Just(vec![Step::Call]),
+        1 => Just(vec![Step::Throw]),
+        1 => Just(vec![Step::Rethrow]),
         1 => (0..5_u32).prop_map(|depth| vec![Step::Branch(depth)]),
         3 => (0..5_u32).prop_map(|depth| vec![Step::BranchIf(depth)]),
         1 => prop::collection::vec(0..5_u32, 1..4).prop_map(|depths| vec![Step::BranchTable(depths)]),
@@ -116,6 +186,35 @@ fn body() -> impl Strategy<Value = Vec<Step>> {
             list().prop_map(move |body| wrap(Step::Block, body)),
             list().prop_map(move |body| wrap(Step::Loop, body)),
             list().prop_map(move |body| wrap(Step::If, body)),
+            (list(), prop::collection::vec(0..5_u32, 0..3), any::<bool>()).prop_map(
+                move |(body, labels, catches_all)| {
+                    let catches_all = catches_all && !labels.is_empty();
+                    let open = Step::TryTable {
+                        labels,
+                        catches_all,
+                    };
+                    wrap(open, body)
+                }
+            ),
+            (list(), 0..5_u32).prop_map(|(body, depth)| {
+                [vec![Step::Try], body, vec![Step::Delegate(depth)]].concat()
+            }),
+            (
+                list(),
+                prop::collection::vec(list(), 0..3),
+                prop::option::of(list())
+            )
+                .prop_map(move |(mut body, catches, all)| {
+                    for catch in catches {
+                        body.push(Step::Catch);
+                        body.extend(catch);
+                    }
+                    if let Some(all) = all {
+                        body.push(Step::CatchAll);
+                        body.extend(all);
+                    }
+                    wrap(Step::Try, body)
+                }),
             (list(), list()).prop_map(|(then, otherwise)| {
                 [
                     vec![Step::If],
