@@ -22,14 +22,14 @@ enum Reason {
 
 use Reason::{Misses, Outdated};
 
+const SEVERAL_MEMORIES: &str = "a module may have several memories";
+const MEMORY_INDEX: &str = "where instructions had a zero byte they have a memory's index";
+
 /// Scripts that do not pass.
 const KNOWN: &[(&str, Reason)] = &[
     ("wasm-latest/exports.wast", Misses(&["exceptions"])),
     ("wasm-latest/imports.wast", Misses(&["exceptions"])),
-    (
-        "wasm-latest/instance.wast",
-        Misses(&["exceptions", "multiple memories"]),
-    ),
+    ("wasm-latest/instance.wast", Misses(&["exceptions"])),
     ("wasm-latest/ref_null.wast", Misses(&["exceptions"])),
     ("wasm-latest/return_call.wast", Misses(&["tail calls"])),
     (
@@ -60,10 +60,22 @@ const KNOWN: &[(&str, Reason)] = &[
             "segments are written in order until one does not fit, which traps",
         ),
     ),
+    ("wasm-v1/imports.wast", Outdated(3, SEVERAL_MEMORIES)),
+    ("wasm-v1/memory.wast", Outdated(2, SEVERAL_MEMORIES)),
+    ("wasm-v2/binary.wast", Outdated(8, MEMORY_INDEX)),
+    ("wasm-v2/imports.wast", Outdated(3, SEVERAL_MEMORIES)),
+    ("wasm-v2/memory.wast", Outdated(2, SEVERAL_MEMORIES)),
+    ("function-references/binary.wast", Outdated(8, MEMORY_INDEX)),
+    ("multi-value/binary.wast", Outdated(8, MEMORY_INDEX)),
+    ("reference-types/binary.wast", Outdated(8, MEMORY_INDEX)),
+    (
+        "reference-types/imports.wast",
+        Outdated(3, SEVERAL_MEMORIES),
+    ),
 ];
 
 /// Proposals that are part of what the engine has, beyond garbage collection.
-const PROPOSALS: [Proposal; 8] = [
+const PROPOSALS: [Proposal; 9] = [
     Proposal::FunctionReferences,
     Proposal::ReferenceTypes,
     Proposal::BulkMemoryOperations,
@@ -72,6 +84,7 @@ const PROPOSALS: [Proposal; 8] = [
     Proposal::SignExtensionOps,
     Proposal::NontrappingFloatToIntConversions,
     Proposal::ExtendedConst,
+    Proposal::MultiMemory,
 ];
 
 /// What a script did wrong, given what is known of it.
@@ -160,6 +173,11 @@ macro_rules! suite {
             #[test]
             fn version_1() {
                 run(&config(), spec(SpecVersion::V1));
+            }
+
+            #[test]
+            fn vectors() {
+                run(&config(), [Proposal::Simd, Proposal::RelaxedSimd].into_iter().flat_map(proposal));
             }
 
             #[test]

@@ -8,3 +8,4 @@ mod host;
 mod linking;
 mod programs;
 mod random_programs;
+mod vectors;
