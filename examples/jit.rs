@@ -233,6 +233,7 @@ impl Code {
             safepoints: compiled.safepoints,
             traps: compiled.traps,
             functions: Vec::new(),
+            handlers: Vec::new(),
         })?);
         Ok(start)
     }

@@ -7,6 +7,7 @@
 
 use crate::host::Host;
 use crate::size::Size;
+use crate::wasi::{Directory, Variable};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::{OsStr, OsString};
@@ -26,15 +27,22 @@ Arguments are read by the export's parameter types: integers in decimal or hexad
 or unsigned; floats with inf and nan; `null` for a reference. Negative numbers need no quoting.
 Results are printed one to a line.
 
+A program that exports `_start` is a WASI command (preview 1) unless --invoke names another export.
+It gets the arguments as they are; those that look like options follow `--`. Of the environment it
+sees what --env gives it, and of the file system the directories that --dir gives it, to read and to
+write. The markers `start` and `end` of the module `bench` do nothing.
+
 Sizes are whole numbers of bytes, or carry a unit: 64KiB, 8MiB, 1GiB.
 
-Exit codes: 0 when the program returned, 1 when it trapped, 2 for input that cannot be used.
+Exit codes: 0 when the program returned, 1 when it trapped, 2 for input that cannot be used; when
+the program exits with a code, that one, or 255 for a larger one.
 
 Examples:
   windrow run crates/wasm/programs/binary-trees.wat --invoke run 16 --collector copying --stats
   windrow run crates/wasm/programs/deep.wat --invoke run 1000000 --stack-max 1GiB
   windrow run crates/wasm/programs/lists.wat --invoke run 150 --zeal 1 --memory checked
-  windrow run main.wasm --preload env=library.wasm --timeout 10";
+  windrow run main.wasm --preload env=library.wasm --timeout 10
+  windrow run command.wasm --dir data::/ --env LANG=C input.txt -- --verbose";
 
 const WAST_NOTES: &str = "\
 Each script runs in an engine and a store of its own, once for each collector. A directive passes,
@@ -69,7 +77,7 @@ pub(crate) struct RunArgs {
     /// The program: a WebAssembly binary (.wasm) or its text (.wat).
     pub(crate) file: PathBuf,
 
-    /// Arguments for the export.
+    /// Arguments for the export, or for the program itself.
     #[arg(value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 
@@ -80,6 +88,14 @@ pub(crate) struct RunArgs {
     /// The host the program was compiled for, whose functions it imports.
     #[arg(long, value_name = "HOST", value_enum, default_value_t)]
     pub(crate) host: Host,
+
+    /// A directory that the program may use, under the same name or another; may be repeated.
+    #[arg(long, value_name = "HOST::GUEST")]
+    pub(crate) dir: Vec<Directory>,
+
+    /// A variable in the program's environment; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<Variable>,
 
     /// The collector, by name; `windrow collectors` lists them and marks the default.
     #[arg(long, value_name = "NAME")]
@@ -396,6 +412,8 @@ mod tests {
             ),
             ("windrow run p.wat --fuel lots", "--fuel <N>"),
             ("windrow run p.wat --preload lib.wat", "write NAME=FILE"),
+            ("windrow run p.wat --dir a::", "write PATH or HOST::GUEST"),
+            ("windrow run p.wat --env =b", "write NAME=VALUE"),
             ("windrow wast", "<FILES>"),
             (
                 "windrow wast a.wast --collector marksweep",

@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Input(String),
     /// The program was stopped.
     Trap(Trap),
+    /// The program exited with this code, which is not zero.
+    Exit(u8),
     /// So many directives of scripts failed, which were listed already.
     Scripts(usize),
     /// The program threw an exception that it did not catch.
@@ -28,6 +30,7 @@ impl Failure {
         match self {
             Self::Trap(_) | Self::Exception(_) | Self::Scripts(_) => 1,
             Self::Input(_) => 2,
+            Self::Exit(code) => *code,
         }
     }
 }
@@ -37,6 +40,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Input(line) => write!(f, "error: {line}"),
             Self::Trap(trap) => write!(f, "trap: {trap}"),
+            Self::Exit(code) => write!(f, "exit: {code}"),
             Self::Scripts(1) => f.write_str("failed: 1 directive"),
             Self::Scripts(count) => write!(f, "failed: {count} directives"),
             Self::Exception(exception) => write!(f, "trap: {exception}"),

@@ -5,7 +5,7 @@ use windrow_wasm::{Engine, Error, Linker, js};
 /// The host a program was compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub(crate) enum Host {
-    /// No host: the program imports nothing.
+    /// None in particular: the program imports nothing, or WASI.
     #[default]
     None,
     /// JavaScript: its strings (`wasm:js-string`, constants) and what J2CL's programs import.

@@ -1,8 +1,8 @@
 //! The `windrow` command: runs WebAssembly programs on a heap with the collector of one's choice.
 //!
-//! Exit codes: 0 when the program returned, 1 when it trapped or a script
-//! failed, 2 for input that cannot be used,
-//! with one line on standard error that begins `error:` and says what to do.
+//! Exit codes: 0 when the program returned, 1 when it trapped or a script failed, 2 for input that
+//! cannot be used, with one line on standard error that begins `error:` and says what to do. A
+//! program that exits with a code of its own gives that one.
 
 mod args;
 mod collectors;
@@ -14,6 +14,7 @@ mod size;
 mod stats;
 mod table;
 mod values;
+mod wasi;
 mod wast;
 
 use args::Command;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Exit(code)) => ExitCode::from(code),
         Err(failure) => {
             // Nothing is left to tell it to if standard error is closed.
             let _ = writeln!(std::io::stderr(), "{failure}");

@@ -7,7 +7,7 @@ use crate::args::RunArgs;
 use crate::error::Failure;
 use crate::stats::{Report, Setup};
 use crate::values;
-use crate::{preload, print};
+use crate::{preload, print, wasi};
 use std::fs::File;
 use std::io::Write;
 use std::panic::resume_unwind;
@@ -31,7 +31,7 @@ const START: &str = "_start";
 /// Runs a program as the command line says.
 ///
 /// # Errors
-/// [`Failure::Trap`] if it was stopped, [`Failure::Input`] for whatever cannot be used.
+/// [`Failure::Trap`] if it was stopped, [`Failure::Exit`] if it exited with a code, [`Failure::Input`] for whatever cannot be used.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = config(args)?;
     let module = std::fs::read(&args.file).map_err(|error| cannot("read", &args.file, &error))?;
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 /// A run that came as far as running.
 struct Finished {
     output: String,
-    /// How the program was stopped, if it was.
+    /// How the program ended, if it did not return.
     stopped: Option<Failure>,
     report: Report,
 }
@@ -159,6 +159,7 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     let mut linker = args.host.linker(&engine).map_err(unusable)?;
     let libraries = preload::compile(&engine, &args.preload)?;
     let _deadline = limit(args, &engine, &mut store)?;
+    wasi::add_to_linker(&mut linker, args)?;
     preload::instantiate(libraries, &mut linker, &mut store)?;
     let instance = linker.instantiate(&mut store, &module);
     let load_time = started.elapsed();
@@ -171,6 +172,12 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
 
     let (results, stopped) = match ended {
         Ok(results) => (results, None),
+        Err(Error::Exit(0)) => (Vec::new(), None),
+        // A code that is too large for the system is no success either.
+        Err(Error::Exit(code)) => {
+            let code = u8::try_from(code).unwrap_or(u8::MAX);
+            (Vec::new(), Some(Failure::Exit(code)))
+        }
         Err(Error::Trap(trap)) => (Vec::new(), Some(Failure::Trap(trap))),
         Err(Error::Exception(exception)) => (Vec::new(), Some(Failure::Exception(exception))),
         // A module's own initialisers may ask for more than the heap has.
@@ -187,7 +194,7 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     let setup = setup(args, config, call.as_ref());
     let report = Report {
         setup,
-        trapped: stopped.is_some(),
+        trapped: !matches!(stopped, None | Some(Failure::Exit(_))),
         load_time,
         run_time,
         statistics: store.stats(),
@@ -276,6 +283,12 @@ fn call(args: &RunArgs, module: &Module, types: &TypeRegistry) -> Result<Option<
             list(&functions)
         )));
     };
+    if args.invoke.is_none() && wasi::is_command(ty) {
+        return Ok(Some(Call {
+            export: name.to_owned(),
+            args: Vec::new(),
+        }));
+    }
     if args.args.len() != ty.params.len() {
         let takes = match ty.params.len() {
             1 => "1 argument".to_owned(),

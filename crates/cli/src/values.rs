@@ -50,9 +50,14 @@ pub(crate) enum ValueError {
         /// What can be written for the type.
         accepted: &'static str,
     },
-    /// A vector.
-    #[error("arguments of type v128 cannot be given on the command line")]
-    Vector,
+    /// Not a vector.
+    #[error(
+        "`{text}` is not a v128: write 0x and up to 32 hexadecimal digits, lane 0 in the last ones"
+    )]
+    Vector {
+        /// The text.
+        text: String,
+    },
 }
 
 /// Reads a value of type `ty`; `types` knows the concrete types.
@@ -76,7 +81,7 @@ pub(crate) fn parse(text: &str, ty: ValType, types: &TypeRegistry) -> Result<Val
             let value: f64 = float(text, "f64", f64::MAX, |value: &f64| value.is_infinite())?;
             Val::F64(value.to_bits())
         }
-        ValType::V128 => return Err(ValueError::Vector),
+        ValType::V128 => Val::V128(vector(text)?),
         ValType::Ref(ty) => reference(text, ty, types)?,
     })
 }
@@ -115,6 +120,17 @@ fn integer(text: &str, ty: &'static str, bits: u32) -> Result<u64, ValueError> {
             ty,
             min,
             max,
+        })
+}
+
+/// The bits of a vector, as [`display`] writes them.
+fn vector(text: &str) -> Result<u128, ValueError> {
+    text.strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .filter(|digits| digits.starts_with(|first: char| first.is_ascii_hexdigit()))
+        .and_then(|digits| u128::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| ValueError::Vector {
+            text: text.to_owned(),
         })
 }
 
@@ -310,6 +326,26 @@ mod tests {
             round_trip("16777217", ValType::F32).as_deref(),
             Ok("16777216")
         );
+    }
+
+    #[test]
+    fn vectors_are_hexadecimal_both_ways() {
+        let whole = "0x0f0e0d0c0b0a09080706050403020100";
+        assert_eq!(round_trip(whole, ValType::V128).as_deref(), Ok(whole));
+        assert_eq!(
+            round_trip("0xFF", ValType::V128).as_deref(),
+            Ok("0x000000000000000000000000000000ff")
+        );
+        let long = format!("0x1{}", "0".repeat(32));
+        for text in ["", "0x", "12", "0x+1", "-0x1", "0xg", &long] {
+            assert!(
+                matches!(
+                    round_trip(text, ValType::V128),
+                    Err(ValueError::Vector { .. })
+                ),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

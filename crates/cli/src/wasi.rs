@@ -5,7 +5,8 @@ use crate::error::Failure;
 use std::path::PathBuf;
 use std::str::FromStr;
 use windrow::FuncType;
-use windrow_wasm::wasi::{WasiBuilder, WasiCtx};
+use windrow_wasm::wasi::{self, WasiBuilder, WasiCtx};
+use windrow_wasm::{Linker, bench};
 
 /// A directory of the host, and its name for the program: `HOST::GUEST`, or one name for both.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +21,7 @@ impl FromStr for Directory {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (host, guest) = text.split_once("::").unwrap_or((text, text));
         if host.is_empty() || guest.is_empty() {
-            return Err("write PATH, or HOST::GUEST");
+            return Err("write PATH or HOST::GUEST");
         }
         Ok(Self {
             host: host.into(),
@@ -50,17 +51,24 @@ impl FromStr for Variable {
     }
 }
 
-/// Whether a `_start` of this type takes the arguments from its environment.
+/// Whether a `_start` of this type finds the arguments itself.
 pub(crate) fn is_command(start: &FuncType) -> bool {
     start.params.is_empty()
 }
 
-/// What the program sees: the streams of this process, its own name and, for a command, the
-/// arguments.
+/// Defines what programs can import on any host: WASI, and the markers of `bench`.
 ///
 /// # Errors
 /// [`Failure::Input`] for a directory that cannot be opened, and strings no program can be given.
-pub(crate) fn context(args: &RunArgs) -> Result<WasiCtx, Failure> {
+pub(crate) fn add_to_linker(linker: &mut Linker, args: &RunArgs) -> Result<(), Failure> {
+    wasi::add_to_linker(linker, context(args)?);
+    bench::add_to_linker(linker);
+    Ok(())
+}
+
+/// What the program sees: the streams of this process, its own name and, for a command, the
+/// arguments.
+fn context(args: &RunArgs) -> Result<WasiCtx, Failure> {
     let name = args.file.file_name().unwrap_or(args.file.as_os_str());
     let mut builder = WasiBuilder::new()
         .inherit_stdio()
@@ -88,7 +96,10 @@ mod tests {
         let directory = |text: &str| Directory::from_str(text).map(|d| (d.host, d.guest));
         assert_eq!(directory("a"), Ok(("a".into(), "a".to_owned())));
         assert_eq!(directory("/a/b::/"), Ok(("/a/b".into(), "/".to_owned())));
-        assert_eq!(directory("a:b::c::d"), Ok(("a:b".into(), "c::d".to_owned())));
+        assert_eq!(
+            directory("a:b::c::d"),
+            Ok(("a:b".into(), "c::d".to_owned()))
+        );
         assert!(directory("").is_err() && directory("a::").is_err() && directory("::b").is_err());
         let variable = |text: &str| Variable::from_str(text).map(|v| (v.name, v.value));
         assert_eq!(variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));

@@ -59,14 +59,13 @@ impl<'a> FunctionCompiler<'a> {
         self.context.clear();
         self.context.func.name = UserFuncName::user(0, function.index);
         let mut validator = function.into_validator(std::mem::take(&mut self.validation));
-        let (target, func) = (self.isa.frontend_config(), &mut self.context.func);
         let result = translate(
             self.env,
-            target,
+            self.isa,
             &mut validator,
             body,
             &mut self.builder,
-            func,
+            &mut self.context.func,
         );
         if result.is_err() {
             // A builder given up half-way leaves its context unfit for the next function.

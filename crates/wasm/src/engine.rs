@@ -198,29 +198,16 @@ impl Engine {
             ValType::F64 => Repr::F64,
             ValType::Ref(reference) if self.types().is_traced(reference.heap_type) => Repr::Gc,
             ValType::Ref(_) => Repr::Func,
-            ValType::V128 => panic!("functions with vectors are refused before"),
+            ValType::V128 => Repr::V128,
         }
     }
 
     /// The trampolines for functions of a type, compiled on first use.
     ///
     /// # Errors
-    /// [`Error::Compile`], [`Error::Reservation`], [`Error::Unsupported`] for vectors.
+    /// [`Error::Compile`], [`Error::Reservation`].
     pub(crate) fn trampolines(&self, type_id: TypeId) -> Result<Trampolines, Error> {
         let ty = func_type(self, type_id);
-        if ty
-            .params
-            .iter()
-            .chain(&ty.results)
-            .any(|ty| *ty == ValType::V128)
-        {
-            let message = format!("a function has the type {ty}");
-            return Err(Error::Unsupported {
-                feature: "SIMD",
-                message,
-                offset: 0,
-            });
-        }
         let signature = self.signature(&ty);
         let mut cache = lock(&self.inner.trampolines);
         if let Some(trampolines) = cache.get(&signature) {
@@ -408,12 +395,6 @@ mod tests {
             .types()
             .register_func(FuncType::new([ValType::V128], []))
             .unwrap();
-        assert!(matches!(
-            engine.trampolines(vector),
-            Err(Error::Unsupported {
-                feature: "SIMD",
-                ..
-            })
-        ));
+        assert_ne!(engine.trampolines(vector).unwrap().entry, entries[0]);
     }
 }

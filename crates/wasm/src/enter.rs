@@ -21,20 +21,21 @@ use windrow_stack::{CodeRegistry, CompiledFrames, EntryFn, Landing, Trap as Stac
 #[repr(C, align(16))]
 pub(crate) struct Slot {
     /// The value's bits; shorter values use the first bytes.
-    pub(crate) bits: u64,
-    high: u64,
+    pub(crate) bits: u128,
 }
 
 const _: () = assert!(size_of::<Slot>() == windrow_cranelift::SLOT_BYTES as usize);
 
 impl Slot {
-    pub(crate) const fn new(bits: u64) -> Self {
-        Self { bits, high: 0 }
+    pub(crate) const fn new(bits: u128) -> Self {
+        Self { bits }
     }
 
     /// A slot with two words.
     pub(crate) const fn words(bits: u64, high: u64) -> Self {
-        Self { bits, high }
+        Self {
+            bits: (high as u128) << 64 | bits as u128,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Repr {
     F32,
     /// A 64-bit float.
     F64,
+    /// A vector of 128 bits.
+    V128,
     /// A collected reference: `any`, `extern` and `exn` hierarchies. 32 bits, in stack maps.
     Gc,
     /// A function id: the `func` hierarchy. 32 bits, never in stack maps.
@@ -213,9 +215,6 @@ impl ModuleEnv {
     }
 
     /// How values of a type are represented.
-    ///
-    /// # Panics
-    /// For `v128`, which validation refuses.
     pub(crate) fn repr(&self, ty: ValType) -> Repr {
         match ty {
             ValType::I32 => Repr::I32,
@@ -223,7 +222,7 @@ impl ModuleEnv {
             ValType::F32 => Repr::F32,
             ValType::F64 => Repr::F64,
             ValType::Ref(ty) => self.ref_repr(ty),
-            ValType::V128 => panic!("modules with SIMD are refused before translation"),
+            ValType::V128 => Repr::V128,
         }
     }
 

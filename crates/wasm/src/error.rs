@@ -205,19 +205,11 @@ impl From<HeapError> for Error {
 impl From<wasmparser::Error> for Error {
     fn from(error: wasmparser::Error) -> Self {
         let (message, offset) = (error.message().to_owned(), error.offset());
-        let feature = match error.missing_wasm_feature() {
-            Some(missing) => crate::module::feature_name(missing),
-            None => crate::module::feature_in_message(&message),
-        };
+        let missing = error.missing_wasm_feature();
+        let feature = missing.and_then(crate::module::feature_name);
         match feature {
             Some(feature) => Self::Unsupported {
                 feature,
-                message,
-                offset,
-            },
-            // The parser does not say that this is a matter of a feature.
-            None if message == "multiple memories" => Self::Unsupported {
-                feature: "multiple memories",
                 message,
                 offset,
             },

@@ -138,7 +138,7 @@ fn make_payload(store: &mut Store, tag: &Tag, args: &[Val]) -> Result<ObjectRef,
     let payload = store
         .isolate_mut()
         .alloc_struct(tag.data.payload, &mut [])?;
-    let mut values = SmallVec::<[u64; 8]>::new();
+    let mut values = SmallVec::<[u128; 8]>::new();
     for arg in args {
         values.push(to_bits(store, arg)?);
     }
@@ -146,7 +146,11 @@ fn make_payload(store: &mut Store, tag: &Tag, args: &[Val]) -> Result<ObjectRef,
         let at = info.field_offset(index);
         let low = crate::global::low_ref(bits);
         match ty {
-            ValType::I64 | ValType::F64 => store.isolate_mut().store_u64(payload, at, bits),
+            ValType::I64 | ValType::F64 => {
+                let double = crate::global::low_double(bits);
+                store.isolate_mut().store_u64(payload, at, double);
+            }
+            ValType::V128 => store.isolate_mut().store_u128(payload, at, bits),
             ValType::Ref(_) => store.isolate_mut().init_ref(payload, at, low),
             _ => store.isolate_mut().store_u32(payload, at, low.bits()),
         }
@@ -154,9 +158,10 @@ fn make_payload(store: &mut Store, tag: &Tag, args: &[Val]) -> Result<ObjectRef,
     Ok(payload)
 }
 
-fn load(store: &Store, object: ObjectRef, at: u32, ty: ValType) -> u64 {
+fn load(store: &Store, object: ObjectRef, at: u32, ty: ValType) -> u128 {
     match ty {
-        ValType::I64 | ValType::F64 => store.isolate().load_u64(object, at),
+        ValType::I64 | ValType::F64 => store.isolate().load_u64(object, at).into(),
+        ValType::V128 => store.isolate().load_u128(object, at),
         _ => store.isolate().load_u32(object, at).into(),
     }
 }

@@ -37,16 +37,19 @@ impl GlobalData {
     }
 
     /// The bits of its value.
-    pub(crate) fn bits(&self) -> u64 {
-        self.vm.low.load(Ordering::Relaxed)
+    pub(crate) fn bits(&self) -> u128 {
+        let high = self.vm.high.load(Ordering::Relaxed);
+        u128::from(self.vm.low.load(Ordering::Relaxed)) | u128::from(high) << 64
     }
 
     /// Sets the bits of its value, with the barrier a reference owes.
-    pub(crate) fn set_bits(&self, store: &mut Store, bits: u64) {
+    pub(crate) fn set_bits(&self, store: &mut Store, bits: u128) {
         if self.is_gc {
             store.isolate_mut().write_barrier(None, 0, low_ref(bits));
         }
-        self.vm.low.store(bits, Ordering::Relaxed);
+        self.vm.low.store(low_double(bits), Ordering::Relaxed);
+        let high = low_double(bits >> 64);
+        self.vm.high.store(high, Ordering::Relaxed);
     }
 
     /// Shows the reference it holds, if it holds one.
@@ -60,9 +63,14 @@ impl GlobalData {
 }
 
 /// The reference in the first four bytes of a cell.
-pub(crate) fn low_ref(bits: u64) -> GcRef {
+pub(crate) fn low_ref(bits: u128) -> GcRef {
     let [a, b, c, d, ..] = bits.to_le_bytes();
     GcRef::from_bits(u32::from_le_bytes([a, b, c, d]))
+}
+
+/// The first eight bytes of a cell.
+pub(crate) fn low_double(bits: u128) -> u64 {
+    u64::try_from(bits & u128::from(u64::MAX)).expect("the other bits were masked")
 }
 
 /// A global of a store.

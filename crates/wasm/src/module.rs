@@ -9,7 +9,7 @@ mod features;
 pub(crate) mod parse;
 pub(crate) mod types;
 
-pub(crate) use features::{feature_in_message, feature_name};
+pub(crate) use features::feature_name;
 
 use crate::code::{Code, Unplaced};
 use crate::engine::Engine;

@@ -6,6 +6,7 @@
 //! numeric    integers and floats
 //! memory     linear memories
 //! table      tables
+//! simd       vectors
 //! call       calls, function references
 //! exception  throwing and catching
 //! object     structs, i31, casts
@@ -34,6 +35,7 @@ mod locals;
 mod memory;
 mod numeric;
 mod object;
+mod simd;
 mod stack;
 mod table;
 mod variable;
@@ -45,12 +47,13 @@ use cranelift_codegen::ir::{
     self, AbiParam, ArgumentPurpose, FuncRef, InstBuilder, MemFlagsData, SigRef, Signature,
     SourceLoc, Type, Value, types,
 };
-use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use hashbrown::HashMap;
 use host::Host;
 use liveness::{Liveness, LivenessBuilder, Step};
 use locals::Locals;
+use simd::VectorUnit;
 use stack::{OperandStack, OperandType};
 use std::sync::Arc;
 use wasmparser::{FuncType, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
@@ -71,6 +74,16 @@ pub(crate) enum TranslateError {
     Unsupported {
         /// The proposal, as the specification calls it.
         proposal: &'static str,
+        /// Where the instruction is, in bytes from the start of the module.
+        offset: u64,
+    },
+    /// The body uses vectors, and the machine lacks the instructions.
+    #[error(
+        "vector instructions need a processor with {extension}, which this one lacks (at offset {offset:#x}); compile the module without them"
+    )]
+    Processor {
+        /// What is missing.
+        extension: &'static str,
         /// Where the instruction is, in bytes from the start of the module.
         offset: u64,
     },
@@ -101,6 +114,7 @@ pub(crate) const fn clif_type(repr: Repr) -> Type {
         Repr::I64 => types::I64,
         Repr::F32 => types::F32,
         Repr::F64 => types::F64,
+        Repr::V128 => types::I8X16,
     }
 }
 
@@ -122,7 +136,7 @@ pub(crate) fn clif_signature(env: &ModuleEnv, ty: &FuncType) -> Signature {
 /// [`TranslateError::Invalid`], [`TranslateError::Unsupported`].
 pub(crate) fn translate(
     env: &ModuleEnv,
-    target: TargetFrontendConfig,
+    isa: &dyn TargetIsa,
     validator: &mut FuncValidator<ValidatorResources>,
     body: &FunctionBody<'_>,
     builder: &mut FunctionBuilderContext,
@@ -134,12 +148,12 @@ pub(crate) fn translate(
     let mut locals_reader = body.get_binary_reader();
     validator.read_locals(&mut locals_reader)?;
     let b = FunctionBuilder::new(func, builder);
-    let mut translator = Translator::new(env, validator, b);
+    let mut translator = Translator::new(env, VectorUnit::of(isa), validator, b);
     translator.begin(ty);
     translator.liveness = translator.analyse(body)?;
     translator.body(body)?;
     translator.b.seal_all_blocks();
-    translator.b.finalize(target);
+    translator.b.finalize(isa.frontend_config());
     Ok(())
 }
 
@@ -147,6 +161,7 @@ pub(crate) fn translate(
 struct Translator<'a> {
     env: &'a ModuleEnv,
     offsets: VmOffsets,
+    vector_unit: VectorUnit,
     validator: &'a mut FuncValidator<ValidatorResources>,
     b: FunctionBuilder<'a>,
     emitter: Emitter,
@@ -170,12 +185,14 @@ struct Translator<'a> {
 impl<'a> Translator<'a> {
     fn new(
         env: &'a ModuleEnv,
+        vector_unit: VectorUnit,
         validator: &'a mut FuncValidator<ValidatorResources>,
         b: FunctionBuilder<'a>,
     ) -> Self {
         Self {
             env,
             offsets: VmOffsets::new(env),
+            vector_unit,
             validator,
             b,
             emitter: Emitter::new(env.abi),
@@ -268,7 +285,8 @@ impl<'a> Translator<'a> {
                 || self.call_operator(op)
                 || self.throw_operator(op)
                 || self.memory_operator(op)
-                || self.table_operator(op);
+                || self.table_operator(op)
+                || self.simd_operator(op, offset)?;
             if !known {
                 return Err(TranslateError::Unsupported {
                     proposal: proposal(op),
@@ -351,6 +369,7 @@ fn zero(b: &mut FunctionBuilder<'_>, repr: Repr) -> Value {
     match repr {
         Repr::F32 => b.ins().f32const(0.0),
         Repr::F64 => b.ins().f64const(0.0),
+        Repr::V128 => simd::constant(b, types::I8X16, [0; 16]),
         _ => b.ins().iconst(clif_type(repr), 0),
     }
 }
@@ -369,8 +388,6 @@ fn proposal(op: &Operator<'_>) -> &'static str {
                 _ => "a later",
             }
         };
-        (@name simd) => { "SIMD" };
-        (@name relaxed_simd) => { "relaxed SIMD" };
         (@name threads) => { "threads" };
         (@name memory_control) => { "memory control" };
         (@name wide_arithmetic) => { "wide arithmetic" };

@@ -1,7 +1,7 @@
 //! Values between the host and compiled code: bits one way, held references the other.
 
 use crate::error::Error;
-use crate::global::low_ref;
+use crate::global::{low_double, low_ref};
 use windrow::jit::ShapeKind;
 use windrow::{FunctionId, HeapType, Ref, RefType, Store, TypeId, TypeRegistry, Val, ValType};
 
@@ -21,41 +21,34 @@ pub(crate) fn is_func(types: &TypeRegistry, heap_type: HeapType) -> bool {
 ///
 /// # Errors
 /// [`Error::WrongStore`] for a reference of another store.
-pub(crate) fn to_bits(store: &Store, value: &Val) -> Result<u64, Error> {
+pub(crate) fn to_bits(store: &Store, value: &Val) -> Result<u128, Error> {
     Ok(match value {
-        Val::I32(value) => u64::from(value.cast_unsigned()),
-        Val::I64(value) => value.cast_unsigned(),
-        Val::F32(bits) => u64::from(*bits),
-        Val::F64(bits) => *bits,
-        Val::Func(id) => u64::from(id.bits()),
+        Val::I32(value) => value.cast_unsigned().into(),
+        Val::I64(value) => value.cast_unsigned().into(),
+        Val::F32(bits) => (*bits).into(),
+        Val::F64(bits) => (*bits).into(),
+        Val::V128(bits) => *bits,
+        Val::Func(id) => id.bits().into(),
         Val::Ref(reference) => {
             let raw = store
                 .try_resolve(reference)
                 .map_err(|_| Error::WrongStore {
                     what: "the reference",
                 })?;
-            u64::from(raw.bits())
-        }
-        Val::V128(_) => {
-            let (what, expected) = ("a value".to_owned(), "of a supported type".to_owned());
-            return Err(Error::ValueType {
-                what,
-                expected,
-                found: "v128".to_owned(),
-            });
+            raw.bits().into()
         }
     })
 }
 
 /// The value of a type behind its bits. A reference is held from now on.
-pub(crate) fn from_bits(store: &mut Store, ty: ValType, bits: u64) -> Val {
-    let low = low_ref(bits).bits();
+pub(crate) fn from_bits(store: &mut Store, ty: ValType, bits: u128) -> Val {
+    let (low, double) = (low_ref(bits).bits(), low_double(bits));
     match ty {
         ValType::I32 => Val::I32(low.cast_signed()),
-        ValType::I64 => Val::I64(bits.cast_signed()),
+        ValType::I64 => Val::I64(double.cast_signed()),
         ValType::F32 => Val::F32(low),
-        ValType::F64 => Val::F64(bits),
-        ValType::V128 => Val::V128(bits.into()),
+        ValType::F64 => Val::F64(double),
+        ValType::V128 => Val::V128(bits),
         ValType::Ref(reference) if is_func(store.types(), reference.heap_type) => {
             Val::Func(FunctionId::from_bits(low))
         }
@@ -92,7 +85,8 @@ pub(crate) fn check_type(
         (Val::I32(_), ValType::I32)
         | (Val::I64(_), ValType::I64)
         | (Val::F32(_), ValType::F32)
-        | (Val::F64(_), ValType::F64) => true,
+        | (Val::F64(_), ValType::F64)
+        | (Val::V128(_), ValType::V128) => true,
         (Val::Func(id), ValType::Ref(ty)) => func_matches(store, *id, ty),
         (Val::Ref(reference), ValType::Ref(ty)) => ref_matches(store, reference, ty)?,
         _ => false,

@@ -15,19 +15,22 @@ use windrow_wasm::{Engine, Error, Linker, Module, bench};
 #[derive(Clone, Copy)]
 struct Program {
     name: &'static str,
-    /// What it reads to do little, and how many allocations there are then between collections
-    /// under zeal: an odd number, so as not to collect in step with the program's own loops.
-    small: (&'static str, u32),
+    /// What it reads under zeal, so that not too much is alive.
+    zeal_input: &'static str,
+    /// How many allocations there are then from one collection to the next.
+    zeal_every: u32,
 }
 
 const SPLAY: Program = Program {
     name: "splay",
-    small: ("200,10,2", 500001),
+    zeal_input: "100,20,2",
+    zeal_every: 5,
 };
 
 const KOTLIN_RICHARDS: Program = Program {
     name: "kotlin-richards",
-    small: ("2", 51),
+    zeal_input: "120",
+    zeal_every: 1,
 };
 
 /// A run that came to its end.
@@ -106,24 +109,21 @@ impl Program {
         if directory().is_none() {
             return;
         }
-        let (input, every) = self.small;
         let inputs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{memory}", self.name));
         std::fs::create_dir_all(&inputs).unwrap();
-        std::fs::write(inputs.join("default.input"), input).unwrap();
+        std::fs::write(inputs.join("default.input"), self.zeal_input).unwrap();
         let null = Config::new().collector(CollectorKind::Null);
         let Some(expected) = self.run(&null, &inputs) else {
             return;
         };
-        println!("NULL {:?}", expected.stats);
         assert!(expected.stdout.contains("verified"), "{}", expected.stdout);
         for collector in CollectorKind::ALL {
             let config = Config::new().collector(*collector).memory(memory);
-            let config = config.zeal(Zeal::every(every));
+            let config = config.zeal(Zeal::every(self.zeal_every));
             let ran = self.run(&config, &inputs).unwrap();
             assert_eq!(ran.stdout, expected.stdout, "{collector}");
             let collections = ran.stats.collections();
             let never = *collector == CollectorKind::Null;
-            println!("XX {collections} {:?}", ran.stats);
             assert!(never || collections >= 2000, "{collections} collections");
         }
     }

@@ -22,9 +22,11 @@ enum Reason {
 
 use Reason::{Misses, Outdated};
 
+const SEVERAL_MEMORIES: &str = "a module may have several memories";
+const MEMORY_INDEX: &str = "where instructions had a zero byte they have a memory's index";
+
 /// Scripts that do not pass.
 const KNOWN: &[(&str, Reason)] = &[
-    ("wasm-latest/instance.wast", Misses(&["multiple memories"])),
     ("exceptions/tag.wast", Misses(&["stack switching"])),
     (
         "reference-types/unreached-invalid.wast",
@@ -37,10 +39,22 @@ const KNOWN: &[(&str, Reason)] = &[
             "segments are written in order until one does not fit, which traps",
         ),
     ),
+    ("wasm-v1/imports.wast", Outdated(3, SEVERAL_MEMORIES)),
+    ("wasm-v1/memory.wast", Outdated(2, SEVERAL_MEMORIES)),
+    ("wasm-v2/binary.wast", Outdated(8, MEMORY_INDEX)),
+    ("wasm-v2/imports.wast", Outdated(3, SEVERAL_MEMORIES)),
+    ("wasm-v2/memory.wast", Outdated(2, SEVERAL_MEMORIES)),
+    ("function-references/binary.wast", Outdated(8, MEMORY_INDEX)),
+    ("multi-value/binary.wast", Outdated(8, MEMORY_INDEX)),
+    ("reference-types/binary.wast", Outdated(8, MEMORY_INDEX)),
+    (
+        "reference-types/imports.wast",
+        Outdated(3, SEVERAL_MEMORIES),
+    ),
 ];
 
 /// Proposals that are part of what the engine has, beyond garbage collection.
-const PROPOSALS: [Proposal; 10] = [
+const PROPOSALS: [Proposal; 11] = [
     Proposal::ExceptionHandling,
     Proposal::TailCall,
     Proposal::FunctionReferences,
@@ -51,6 +65,7 @@ const PROPOSALS: [Proposal; 10] = [
     Proposal::SignExtensionOps,
     Proposal::NontrappingFloatToIntConversions,
     Proposal::ExtendedConst,
+    Proposal::MultiMemory,
 ];
 
 /// What a script did wrong, given what is known of it.
@@ -145,6 +160,12 @@ macro_rules! suite {
             #[test]
             fn version_1() {
                 everywhere(MEMORY, || spec(SpecVersion::V1).collect());
+            }
+
+            #[test]
+            fn vectors() {
+                let vectors = [Proposal::Simd, Proposal::RelaxedSimd];
+                everywhere(MEMORY, || vectors.into_iter().flat_map(proposal).collect());
             }
 
             #[test]

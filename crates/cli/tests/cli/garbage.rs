@@ -100,8 +100,8 @@ fn text_that_is_no_module() {
 fn features_the_engine_has_not_are_named() {
     let cases = [
         (
-            "(module (func (export \"run\") (drop (v128.const i64x2 0 0))))",
-            "SIMD",
+            "(module (func (export \"run\") (drop (drop (i64.mul_wide_s (i64.const 1) (i64.const 2))))))",
+            "wide arithmetic",
         ),
         ("(module (memory i64 1))", "memory64"),
         ("(module (memory 1 1 shared))", "threads"),

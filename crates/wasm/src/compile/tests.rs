@@ -41,6 +41,24 @@ pub(super) fn call_abi() -> CodeAbi {
 fn each_function<T>(
     text: &str,
     abi: CodeAbi,
+    compile: impl FnMut(
+        &mut FunctionCompiler<'_>,
+        FuncToValidate<ValidatorResources>,
+        &FunctionBody<'_>,
+    ) -> Result<T, TranslateError>,
+) -> Result<Vec<T>, TranslateError> {
+    let isa = native_isa(&IsaOptions {
+        verify: true,
+        ..IsaOptions::default()
+    })
+    .unwrap();
+    each_function_for(&*isa, text, abi, compile)
+}
+
+fn each_function_for<T>(
+    isa: &dyn TargetIsa,
+    text: &str,
+    abi: CodeAbi,
     mut compile: impl FnMut(
         &mut FunctionCompiler<'_>,
         FuncToValidate<ValidatorResources>,
@@ -48,13 +66,8 @@ fn each_function<T>(
     ) -> Result<T, TranslateError>,
 ) -> Result<Vec<T>, TranslateError> {
     let bytes = wat::parse_str(text).unwrap();
-    let isa = native_isa(&IsaOptions {
-        verify: true,
-        ..IsaOptions::default()
-    })
-    .unwrap();
     let parsed = parse(&bytes, abi, Arc::new(TypeRegistry::new())).unwrap();
-    let mut compiler = FunctionCompiler::new(&parsed.env, &*isa);
+    let mut compiler = FunctionCompiler::new(&parsed.env, isa);
     parsed
         .bodies
         .into_iter()
@@ -80,4 +93,38 @@ pub(super) fn compile_all(
     each_function(text, abi, |compiler, validate, body| {
         compiler.compile(validate, body)
     })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_processor_without_vector_instructions_is_named_instead_of_miscompiled_for() {
+    use cranelift_codegen::isa::lookup_by_name;
+    use cranelift_codegen::settings::{self, Configurable, Flags};
+    let refused = |extensions: &[&str], body: &str| {
+        let mut isa = lookup_by_name("x86_64").unwrap();
+        for extension in extensions {
+            isa.enable(extension).unwrap();
+        }
+        let mut flags = settings::builder();
+        flags.set("enable_pinned_reg", "true").unwrap();
+        let isa = isa.finish(Flags::new(flags)).unwrap();
+        let text = format!("(module (func (param v128) (result v128) {body}))");
+        let compiled = each_function_for(&*isa, &text, bump_abi(), |compiler, body, code| {
+            compiler.compile(body, code)
+        });
+        compiled.err().map(|error| error.to_string())
+    };
+    let negate = "(i8x16.neg (local.get 0))";
+    let fused = "(f32x4.relaxed_nmadd (local.get 0) (local.get 0) (local.get 0))";
+    let vectors = ["has_sse3", "has_ssse3", "has_sse41"];
+    for extensions in [&[][..], &vectors[..2]] {
+        let message = refused(extensions, negate).unwrap();
+        assert!(message.contains("a processor with SSE4.1"), "{message}");
+        assert_eq!(refused(extensions, "(local.get 0)"), None);
+    }
+    assert_eq!(refused(&vectors, negate), None);
+    let message = refused(&vectors, fused).unwrap();
+    assert!(message.contains("a processor with FMA"), "{message}");
+    let all = ["has_sse3", "has_ssse3", "has_sse41", "has_avx", "has_fma"];
+    assert_eq!(refused(&all, fused), None);
 }

@@ -3,7 +3,7 @@
 use super::{Instance, InstanceData};
 use crate::error::Error;
 use crate::func::Func;
-use crate::global::low_ref;
+use crate::global::{low_double, low_ref};
 use crate::module::const_expr::{ConstExpr, ConstOp};
 use crate::module::parse::{DataDecl, ElementDecl, Sections, SegmentMode};
 use crate::trap::TrapKind;
@@ -14,7 +14,7 @@ use windrow::jit::{GcRef, ObjectRef};
 use windrow::{StorageType, Store, TypeId, ValType};
 
 /// The stack of a constant expression. References on it are kept up to date across allocations.
-type Stack = SmallVec<[(u64, bool); 8]>;
+type Stack = SmallVec<[(u128, bool); 8]>;
 
 impl Instance {
     /// Gives everything its initial value and runs the start function.
@@ -94,7 +94,7 @@ impl InstanceData {
     ///
     /// # Errors
     /// [`Error::Trap`] with the heap's word where an allocation fails.
-    fn evaluate(&self, store: &mut Store, expr: &ConstExpr) -> Result<u64, Error> {
+    fn evaluate(&self, store: &mut Store, expr: &ConstExpr) -> Result<u128, Error> {
         let mut stack = Stack::new();
         for op in expr {
             self.step(store, &mut stack, *op)?;
@@ -103,7 +103,7 @@ impl InstanceData {
     }
 
     fn step(&self, store: &mut Store, stack: &mut Stack, op: ConstOp) -> Result<(), Error> {
-        let mut integer = |bits: u64| stack.push((bits, false));
+        let mut integer = |bits: u128| stack.push((bits, false));
         match op {
             ConstOp::Bits(bits) => integer(bits),
             ConstOp::RefFunc(function) => integer(self.function(function).bits().into()),
@@ -144,14 +144,14 @@ impl InstanceData {
     }
 }
 
-fn pop(stack: &mut Stack) -> u64 {
+fn pop(stack: &mut Stack) -> u128 {
     stack
         .pop()
         .expect("a validated constant expression has its operands")
         .0
 }
 
-fn low(bits: u64) -> u32 {
+fn low(bits: u128) -> u32 {
     low_ref(bits).bits()
 }
 
@@ -162,7 +162,7 @@ fn binary32(stack: &mut Stack, operation: impl Fn(u32, u32) -> u32) {
 
 fn binary64(stack: &mut Stack, operation: impl Fn(u64, u64) -> u64) {
     let (b, a) = (pop(stack), pop(stack));
-    stack.push((operation(a, b), false));
+    stack.push((operation(low_double(a), low_double(b)).into(), false));
 }
 
 /// Allocates with the references on the stack in flight.
@@ -186,15 +186,17 @@ fn allocate(
 }
 
 /// Stores a value into a field or element of an object just allocated.
-fn initialise(store: &mut Store, object: ObjectRef, offset: u32, storage: StorageType, bits: u64) {
+fn initialise(store: &mut Store, object: ObjectRef, offset: u32, storage: StorageType, bits: u128) {
     let isolate = store.isolate_mut();
     let [byte, ..] = bits.to_le_bytes();
     let [a, b, ..] = bits.to_le_bytes();
     match storage {
         StorageType::I8 => isolate.store_u8(object, offset, byte),
         StorageType::I16 => isolate.store_u16(object, offset, u16::from_le_bytes([a, b])),
-        StorageType::Val(ValType::I64 | ValType::F64) => isolate.store_u64(object, offset, bits),
-        StorageType::Val(ValType::V128) => isolate.store_u128(object, offset, bits.into()),
+        StorageType::Val(ValType::I64 | ValType::F64) => {
+            isolate.store_u64(object, offset, low_double(bits))
+        }
+        StorageType::Val(ValType::V128) => isolate.store_u128(object, offset, bits),
         StorageType::Val(ValType::I32 | ValType::F32) => {
             isolate.store_u32(object, offset, low(bits))
         }

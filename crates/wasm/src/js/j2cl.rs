@@ -13,6 +13,7 @@ use super::{NULLABLE, func};
 use crate::enter::Slot;
 use crate::error::Error;
 use crate::func::{Func, HostBody};
+use crate::global::low_double;
 use crate::linker::Linker;
 use crate::module::ExternType;
 use crate::tag::Tag;
@@ -27,7 +28,9 @@ use windrow::{CollectionKind, FuncType, Store, ValType};
 fn define_exception_tag(linker: &mut Linker) {
     let engine = linker.engine().clone();
     linker.define_with("WebAssembly", move |store, _, name, _| match name {
-        "JSTag" => Ok(Some(Tag::new(&engine, store, &func([NULLABLE], []))?.into())),
+        "JSTag" => Ok(Some(
+            Tag::new(&engine, store, &func([NULLABLE], []))?.into(),
+        )),
         _ => Ok(None),
     });
 }
@@ -134,11 +137,11 @@ fn define_numbers(linker: &mut Linker) {
 }
 
 fn f64_of(slot: Slot) -> f64 {
-    f64::from_bits(slot.bits)
+    f64::from_bits(low_double(slot.bits))
 }
 
 fn of_f64(number: f64) -> Slot {
-    Slot::new(number.to_bits())
+    Slot::new(number.to_bits().into())
 }
 
 fn f64_to_string(store: &mut Store, slots: &mut [Slot]) -> Result<(), Error> {

@@ -10,8 +10,8 @@ use windrow_core::TypeId;
 /// (`any.convert_extern` and its inverse) need none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ConstOp {
-    /// Pushes the bits of a number, or a null reference.
-    Bits(u64),
+    /// Pushes the bits of a number or vector, or a null reference.
+    Bits(u128),
     /// Pushes a reference to a function.
     RefFunc(u32),
     /// Pushes the value of a global.
@@ -59,10 +59,11 @@ pub(crate) fn decode(
     while !reader.eof() {
         let offset = reader.original_position();
         let op = match reader.read()? {
-            Operator::I32Const { value } => ConstOp::Bits(u64::from(value.cast_unsigned())),
-            Operator::I64Const { value } => ConstOp::Bits(value.cast_unsigned()),
-            Operator::F32Const { value } => ConstOp::Bits(u64::from(value.bits())),
-            Operator::F64Const { value } => ConstOp::Bits(value.bits()),
+            Operator::I32Const { value } => ConstOp::Bits(value.cast_unsigned().into()),
+            Operator::I64Const { value } => ConstOp::Bits(value.cast_unsigned().into()),
+            Operator::F32Const { value } => ConstOp::Bits(value.bits().into()),
+            Operator::F64Const { value } => ConstOp::Bits(value.bits().into()),
+            Operator::V128Const { value } => ConstOp::Bits(value.into()),
             Operator::RefNull { .. } => ConstOp::Bits(0),
             Operator::RefFunc { function_index } => ConstOp::RefFunc(function_index),
             Operator::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),

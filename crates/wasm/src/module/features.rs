@@ -18,19 +18,19 @@ pub(crate) fn supported() -> WasmFeatures {
         | WasmFeatures::EXCEPTIONS
         | WasmFeatures::LEGACY_EXCEPTIONS
         | WasmFeatures::FLOATS
+        | WasmFeatures::SIMD
+        | WasmFeatures::RELAXED_SIMD
+        | WasmFeatures::MULTI_MEMORY
 }
 
 /// Names a person knows, of features the engine has not. Proposals whose encodings are malformed in
 /// every standard so far have none: the validator's own message serves better.
-const NAMES: [(WasmFeatures, &str); 11] = [
-    (WasmFeatures::SIMD, "SIMD"),
-    (WasmFeatures::RELAXED_SIMD, "relaxed SIMD"),
+const NAMES: [(WasmFeatures, &str); 8] = [
     (WasmFeatures::THREADS, "threads (atomics, shared memory)"),
     (
         WasmFeatures::MEMORY64,
         "memory64 (64-bit memories and tables)",
     ),
-    (WasmFeatures::MULTI_MEMORY, "multiple memories"),
     (WasmFeatures::CUSTOM_PAGE_SIZES, "custom page sizes"),
     (WasmFeatures::STACK_SWITCHING, "stack switching"),
     (WasmFeatures::WIDE_ARITHMETIC, "wide arithmetic"),
@@ -46,9 +46,4 @@ pub(crate) fn feature_name(missing: WasmFeatures) -> Option<&'static str> {
         .iter()
         .find(|(feature, _)| missing.contains(*feature))
         .map(|(_, name)| *name)
-}
-
-/// The name of a feature that the validator asks for without saying so in its error.
-pub(crate) fn feature_in_message(message: &str) -> Option<&'static str> {
-    (message == "multiple memories").then_some("multiple memories")
 }

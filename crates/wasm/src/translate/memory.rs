@@ -100,6 +100,19 @@ impl Translator<'_> {
         }
     }
 
+    /// Pops the address of an access: base, displacement and flags. `None` for an access that is
+    /// not to a linear memory.
+    pub(super) fn memory_operand(
+        &mut self,
+        memarg: &MemArg,
+    ) -> Option<(Value, Offset32, MemFlagsData)> {
+        let MemArgTarget::Memory(memory) = memarg.target else {
+            return None;
+        };
+        let (base, offset) = self.memory_address(memory, memarg.offset);
+        Some((base, offset, self.memory_flags()))
+    }
+
     fn memory_flags(&mut self) -> MemFlagsData {
         let region = MEMORY.declare(self.b.func);
         MemFlagsData::new()
@@ -109,11 +122,9 @@ impl Translator<'_> {
     }
 
     fn memory_load(&mut self, memarg: &MemArg, from: Type, to: Type, widen: Widen) -> bool {
-        let MemArgTarget::Memory(memory) = memarg.target else {
+        let Some((base, offset, flags)) = self.memory_operand(memarg) else {
             return false;
         };
-        let (base, offset) = self.memory_address(memory, memarg.offset);
-        let flags = self.memory_flags();
         let ins = self.b.ins();
         let value = match (from, widen) {
             (types::I8, Widen::Signed) => ins.sload8(to, flags, base, offset),
@@ -128,13 +139,11 @@ impl Translator<'_> {
         true
     }
 
-    fn memory_store(&mut self, memarg: &MemArg, ty: Type) -> bool {
-        let MemArgTarget::Memory(memory) = memarg.target else {
+    pub(super) fn memory_store(&mut self, memarg: &MemArg, ty: Type) -> bool {
+        let value = self.pop();
+        let Some((base, offset, flags)) = self.memory_operand(memarg) else {
             return false;
         };
-        let value = self.pop();
-        let (base, offset) = self.memory_address(memory, memarg.offset);
-        let flags = self.memory_flags();
         let is_narrowed = self.b.func.dfg.value_type(value) != ty;
         let ins = self.b.ins();
         match ty {

@@ -127,7 +127,8 @@ impl WasiBuilder {
                 return refuse("the directory name", &guest, "is empty; give one");
             }
             let dir = open(&host)?;
-            let opened = descriptors.insert(Descriptor::Directory(OpenDirectory::given(dir, guest)));
+            let opened =
+                descriptors.insert(Descriptor::Directory(OpenDirectory::given(dir, guest)));
             opened.map_err(|_| Error::Directory {
                 path: host.display().to_string(),
                 reason: "there are too many; give fewer".to_owned(),

@@ -73,7 +73,12 @@ pub(super) fn advise(
         _ => return Err(Errno::Inval),
     };
     let file = &guest.ctx.descriptors.file(fd)?.file;
-    Ok(rustix::fs::fadvise(file, offset, NonZeroU64::new(bytes), advice)?)
+    Ok(rustix::fs::fadvise(
+        file,
+        offset,
+        NonZeroU64::new(bytes),
+        advice,
+    )?)
 }
 
 pub(super) fn allocate(
@@ -86,7 +91,12 @@ pub(super) fn allocate(
     if !file.writable {
         return Err(Errno::Badf);
     }
-    Ok(rustix::fs::fallocate(&file.file, FallocateFlags::empty(), offset, bytes)?)
+    Ok(rustix::fs::fallocate(
+        &file.file,
+        FallocateFlags::empty(),
+        offset,
+        bytes,
+    )?)
 }
 
 pub(super) fn datasync(guest: &mut Guest<'_>, fd: u32) -> Result<(), Errno> {

@@ -217,7 +217,10 @@ pub(super) fn set_descriptor_times(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "these are the function's parameters")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the function's parameters"
+)]
 pub(super) fn set_path_times(
     guest: &mut Guest<'_>,
     fd: u32,

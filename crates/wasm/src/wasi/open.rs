@@ -102,7 +102,10 @@ impl Request {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "these are the function's parameters")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the function's parameters"
+)]
 pub(super) fn open(
     guest: &mut Guest<'_>,
     fd: u32,

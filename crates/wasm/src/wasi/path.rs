@@ -51,7 +51,10 @@ pub(super) fn unlink_file(
 }
 
 /// Makes a hard link; to a symbolic link itself, never through it.
-#[expect(clippy::too_many_arguments, reason = "these are the function's parameters")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the function's parameters"
+)]
 pub(super) fn link(
     guest: &mut Guest<'_>,
     fd: u32,

@@ -57,7 +57,11 @@ fn subscription(bytes: [u8; SUBSCRIPTION_BYTES as usize]) -> Result<Subscription
     let low = |word: u64| u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
     let (userdata, kind, subject) = (word(0), bytes[8], low(word(16)));
     let wanted = match kind {
-        kind::CLOCK => time(subject, word(24), u16::from_le_bytes([bytes[40], bytes[41]])),
+        kind::CLOCK => time(
+            subject,
+            word(24),
+            u16::from_le_bytes([bytes[40], bytes[41]]),
+        ),
         kind::READ => Wanted::Read(subject),
         kind::WRITE => Wanted::Write(subject),
         _ => return Err(Errno::Inval),
@@ -149,10 +153,12 @@ pub(super) fn oneoff(
     let event_bytes = u32::try_from(EVENT_BYTES * subscriptions.len()).unwrap_or(u32::MAX);
     let events = memory.range(events, event_bytes)?;
 
-    let delays = subscriptions.iter().map(|subscription| match subscription.wanted {
-        Wanted::Clock(delay) => delay,
-        Wanted::Read(_) | Wanted::Write(_) | Wanted::Nothing(_) => Duration::ZERO,
-    });
+    let delays = subscriptions
+        .iter()
+        .map(|subscription| match subscription.wanted {
+            Wanted::Clock(delay) => delay,
+            Wanted::Read(_) | Wanted::Write(_) | Wanted::Nothing(_) => Duration::ZERO,
+        });
     let waited = delays.min().unwrap_or_default();
     if !waited.is_zero() {
         std::thread::sleep(waited);

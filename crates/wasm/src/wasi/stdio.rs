@@ -101,7 +101,8 @@ impl Output {
 
     /// Writes, and hands on at once; how many bytes.
     pub(super) fn write(&mut self, source: &[u8]) -> Result<usize, Errno> {
-        let all = |mut stream: Box<dyn Write>| stream.write_all(source).and_then(|()| stream.flush());
+        let all =
+            |mut stream: Box<dyn Write>| stream.write_all(source).and_then(|()| stream.flush());
         match self {
             Self::Nowhere => {}
             Self::Stdout => all(Box::new(io::stdout().lock()))?,

@@ -190,12 +190,12 @@ fn refusals() {
 #[test]
 fn what_depends_on_something_missing_is_skipped_with_it() {
     let report = report(
-        r#"(module $s (func (export "f") (drop (v128.const i64x2 0 0))))
+        r#"(module $s (func (export "f") (i64.mul_wide_s (i64.const 1) (i64.const 2)) (drop) (drop)))
         (assert_return (invoke "f"))
         (register "s" $s)
         (module (import "s" "f" (func)))
         (assert_return (invoke $m "one") (i32.const 1))
-        (assert_invalid (module (func (result v128) (v128.const i64x2 0 0) drop)) "type mismatch")"#,
+        (assert_invalid (module (func (result i64) (i64.mul_wide_s (i64.const 1) (i64.const 2)) drop drop)) "type mismatch")"#,
     );
     assert_eq!((report.passed, &*report.failed), (2, &[][..]));
     let missing: Vec<_> = report
@@ -206,11 +206,11 @@ fn what_depends_on_something_missing_is_skipped_with_it() {
     assert_eq!(
         missing,
         [
-            (0, "SIMD"),
-            (1, "SIMD"),
-            (2, "SIMD"),
-            (3, "SIMD"),
-            (5, "SIMD")
+            (0, "wide arithmetic"),
+            (1, "wide arithmetic"),
+            (2, "wide arithmetic"),
+            (3, "wide arithmetic"),
+            (5, "wide arithmetic")
         ]
     );
 }

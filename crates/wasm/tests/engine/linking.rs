@@ -129,15 +129,12 @@ fn bad_modules_are_refused_with_a_reason() {
         Error::Invalid { .. }
     ));
     for (text, feature) in [
-        ("(module (func (drop (v128.const i32x4 0 0 0 0))))", "SIMD"),
-        ("(module (func (param v128)))", "SIMD"),
         ("(module (memory 1 1 shared))", "threads"),
         (
             "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
             "threads",
         ),
         ("(module (memory i64 1))", "memory64"),
-        ("(module (memory 1) (memory 1))", "multiple memories"),
         ("(component)", "the component model"),
     ] {
         match refuse(text.as_bytes()) {

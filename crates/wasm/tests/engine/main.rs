@@ -14,3 +14,4 @@ mod programs;
 mod random_programs;
 mod sharing;
 mod tail_calls;
+mod vectors;

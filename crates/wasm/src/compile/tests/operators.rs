@@ -208,3 +208,19 @@ fn too_many_references_over_calls_are_an_error() {
         Err(TranslateError::TooManyReferences)
     ));
 }
+
+#[test]
+fn vectors_and_rounding() {
+    check(
+        r#"(module
+          (memory 1)
+          (func (param v128 v128 i32) (result v128 v128 i32)
+            (local v128)
+            (i8x16.shuffle 0 17 2 19 4 21 6 23 8 25 10 27 12 29 14 31 (local.get 0) (local.get 1))
+            (v128.load16_lane 3 (local.get 2) (f32x4.nearest (local.get 3)))
+            (i32x4.bitmask (f64x2.pmin (local.get 0) (local.get 1))))
+          (func (param v128) (result v128)
+            (f32x4.relaxed_madd (local.get 0) (i32x4.trunc_sat_f64x2_u_zero (local.get 0))
+              (i32x4.relaxed_dot_i8x16_i7x16_add_s (local.get 0) (local.get 0) (local.get 0)))))"#,
+    );
+}
