@@ -34,17 +34,15 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
 use std::error::Error;
 use std::sync::Arc;
-use windrow_copying::CopyingCollector;
-use windrow_core::{
-    CodeAbi, Collector, CompositeType, FieldType, HeapError, HeapType, Isolate, IsolateConfig,
-    MemoryKind, RefType, StructType, SubTypeDef, TypeId, TypeInfo, TypeRegistry, TypeUse, ValType,
-    Zeal,
+use windrow::jit::{CodeAbi, Isolate};
+use windrow::{
+    CollectorKind, CompositeType, Config, FieldType, GrowthPolicy, HeapError, HeapType, MemoryKind,
+    RefType, Store, StructType, SubTypeDef, TypeId, TypeInfo, TypeRegistry, TypeUse, ValType, Zeal,
 };
 use windrow_cranelift::{
     Emitter, Extension, HostCalls, IsaOptions, Known, Place, RefFrame, RefVar, SlowPath,
     check_stack, compile, entry_trampoline, exit_trampoline, native_isa,
 };
-use windrow_null::NullCollector;
 use windrow_stack::{CodeHandle, CodeRange, CodeRegistry, CompiledFrames, EntryFn, EntryGate};
 
 const ROUNDS: u32 = 50;
@@ -52,31 +50,36 @@ const LENGTH: u32 = 40;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     println!("collector  memory   zeal           sum  collections  frames walked");
-    let collectors: [Arc<dyn Collector>; 2] = [Arc::new(CopyingCollector), Arc::new(NullCollector)];
-    for collector in collectors {
+    let growth = GrowthPolicy {
+        min_free_bytes: 256 << 10,
+        ..GrowthPolicy::default()
+    };
+    for collector in CollectorKind::ALL {
         for memory in [MemoryKind::Guarded, MemoryKind::Checked] {
             // With zeal few rounds make thousands of collections; without, it takes many.
             for (zeal, rounds) in [(Zeal::OFF, 100 * ROUNDS), (Zeal::every(1), ROUNDS)] {
-                let mut config = IsolateConfig::new(Arc::clone(&collector));
-                config.memory = memory;
-                config.zeal = zeal;
-                config.limits.initial_bytes = 256 << 10;
-                config.growth.min_free_bytes = 256 << 10;
-                let mut runtime = Runtime::new(config)?;
+                let config = Config::new()
+                    .collector(*collector)
+                    .memory(memory)
+                    .zeal(zeal);
+                let config = config.heap_initial_bytes(256 << 10).growth(growth);
+                let mut runtime = Runtime::new(&config)?;
                 let sum = runtime.run(rounds, LENGTH)?;
                 let expected = u64::from(rounds) * triangle(LENGTH) + triangle(rounds);
-                assert_eq!(sum, expected, "{} {memory:?} {zeal:?}", collector.name());
+                assert_eq!(sum, expected, "{collector} {memory} {zeal:?}");
 
-                let stats = runtime.isolate.stats();
+                let stats = runtime.store.stats();
                 println!(
                     "{:9}  {:7}  {:4}  {sum:12}  {:11}  {:13}",
-                    collector.name(),
-                    format!("{memory:?}"),
+                    collector.to_string(),
+                    memory.to_string(),
                     zeal.collect_every,
                     stats.collections(),
                     stats.frames
                 );
-                assert!(stats.collections() > 0 || !collector.properties().collects);
+                assert!(
+                    stats.collections() > 0 || !config.chosen_collector().properties().collects
+                );
             }
         }
     }
@@ -100,7 +103,7 @@ struct VmContext {
 }
 
 struct Runtime {
-    isolate: Isolate,
+    store: Store,
     gate: EntryGate,
     run: usize,
     entry: EntryFn,
@@ -110,11 +113,11 @@ struct Runtime {
 }
 
 impl Runtime {
-    fn new(config: IsolateConfig) -> Result<Self, Box<dyn Error>> {
-        let node = node_type(&config.types)?;
+    fn new(config: &Config) -> Result<Self, Box<dyn Error>> {
+        let node = node_type(config.types())?;
         // All that the compiler is told of collector and memory.
         let abi = config.code_abi();
-        let mut isolate = Isolate::new(config)?;
+        let mut store = Store::new(config)?;
 
         let isa = native_isa(&IsaOptions::default())?;
         let mut code = Code {
@@ -140,14 +143,13 @@ impl Runtime {
 
         // SAFETY: activations of this isolate are entered through the gate below; all code is in
         // the registry, with the records Cranelift made, and keeps frame pointers.
-        isolate.add_root_source(Box::new(unsafe {
-            CompiledFrames::new(Arc::clone(&code.registry))
-        }));
+        let frames = unsafe { CompiledFrames::new(Arc::clone(&code.registry)) };
+        store.isolate_mut().add_root_source(Box::new(frames));
         let gate = EntryGate::new(code.registry, 1 << 20)?;
         // SAFETY: the code at `entry` was compiled from an entry trampoline.
         let entry = unsafe { std::mem::transmute::<usize, EntryFn>(entry) };
         Ok(Self {
-            isolate,
+            store,
             gate,
             run,
             entry,
@@ -157,7 +159,7 @@ impl Runtime {
     }
 
     fn run(&mut self, rounds: u32, length: u32) -> Result<u64, Box<dyn Error>> {
-        let isolate = &raw mut self.isolate;
+        let isolate: *mut Isolate = self.store.isolate_mut();
         // SAFETY: `isolate` points to a live isolate.
         let state = unsafe { (*isolate).state_pointer() };
         let mut context = VmContext {

@@ -45,8 +45,8 @@ pub use value::{Ref, Val};
 pub use windrow_core::{
     ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType, FuncType, FunctionId,
     GrowthPolicy, HeapError, HeapLimits, HeapType, HostValue, MemoryKind, PauseHistogram,
-    Properties, RefType, Statistics, StorageType, StructType, TypeError, TypeId, TypeRegistry,
-    UnknownMemory, ValType, Zeal,
+    Properties, RefType, Statistics, StorageType, StructType, SubTypeDef, TypeError, TypeId,
+    TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
 /// The README's code, as a test.

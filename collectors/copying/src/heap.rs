@@ -24,7 +24,7 @@ use crate::chunks::{Chunk, ChunkPool, SMALL_FRACTION};
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, GcHeap, Header, HeapContext, HeapError,
     HeapLimits, LargeObjects, Memory, ObjectRef, PAGE_BYTES, SideTable, Usage, Violation,
-    object_bytes, with_memory,
+    object_bytes, visit_objects, with_memory,
 };
 
 /// What a page belongs to: an entry of the trusted page table.
@@ -246,14 +246,7 @@ impl GcHeap for CopyingHeap {
             fill: cx.state.cursor,
         });
         for chunk in self.closed.iter().copied().chain(open) {
-            let mut at = chunk.start;
-            while at < chunk.fill {
-                let object = ObjectRef::from_offset(at).expect("sizes are multiples of eight");
-                let shape = cx.types.shape(Header::read(cx.memory, object).type_id());
-                let bytes = object_bytes(cx.memory, shape, object)?;
-                visit(object, bytes.into());
-                at = at.saturating_add(bytes);
-            }
+            visit_objects(cx.memory, cx.types, chunk.start, chunk.fill, visit)?;
         }
         for (object, bytes) in self.large.iter() {
             visit(object, bytes.into());

@@ -5,8 +5,8 @@
 
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, FIRST_OBJECT_OFFSET, GcHeap, GcRef, HEAP_END,
-    Header, HeapContext, HeapError, HeapLimits, Memory, ObjectRef, RootKind, RootVisitor, Usage,
-    Violation, object_bytes,
+    HeapContext, HeapError, HeapLimits, Memory, ObjectRef, RootKind, RootVisitor, Usage, Violation,
+    visit_objects,
 };
 
 /// How far the limit moves at a time, in bytes.
@@ -97,15 +97,8 @@ impl GcHeap for NullHeap {
         cx: &HeapContext<'_>,
         visit: &mut dyn FnMut(ObjectRef, u64),
     ) -> Result<(), HeapError> {
-        let mut at = FIRST_OBJECT_OFFSET;
-        while at < cx.state.cursor {
-            let object = ObjectRef::from_offset(at).expect("sizes are multiples of eight");
-            let shape = cx.types.shape(Header::read(cx.memory, object).type_id());
-            let bytes = object_bytes(cx.memory, shape, object)?;
-            visit(object, bytes.into());
-            at = at.saturating_add(bytes);
-        }
-        Ok(())
+        let (start, end) = (FIRST_OBJECT_OFFSET, cx.state.cursor);
+        Ok(visit_objects(cx.memory, cx.types, start, end, visit)?)
     }
 
     fn verify(&self, cx: &HeapContext<'_>, report: &mut dyn FnMut(Violation)) {

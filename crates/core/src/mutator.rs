@@ -5,6 +5,7 @@
 //! address: one register then serves both, `[p - 8]` is the bump cursor and `[p + ref + 8]` a
 //! field, and neither needs a load of a base. Offsets are computed with `memoffset` and asserted.
 
+use crate::AllocSpec;
 use crate::activation::Activation;
 use memoffset::offset_of;
 
@@ -94,6 +95,37 @@ impl MutatorState {
     )]
     const fn from_end(offset: usize) -> StateOffset {
         offset as StateOffset - size_of::<Self>() as StateOffset
+    }
+
+    /// Allocates `bytes` as compiled code does in line: the reference implementation of
+    /// [`AllocSpec`]. `None` where compiled code would take the slow path. Nothing is written to
+    /// the heap.
+    #[inline]
+    pub fn allocate_inline(&mut self, spec: AllocSpec, bytes: u32) -> Option<u32> {
+        let AllocSpec::Bump {
+            cursor,
+            limit,
+            max_bytes,
+        } = spec
+        else {
+            return None;
+        };
+        let start = *self.word_mut(cursor)?;
+        let end = start.checked_add(bytes)?;
+        if bytes > max_bytes || end > *self.word_mut(limit)? {
+            return None;
+        }
+        *self.word_mut(cursor)? = end;
+        Some(start)
+    }
+
+    /// The word an allocation mechanism names by its offset.
+    const fn word_mut(&mut self, offset: StateOffset) -> Option<&mut u32> {
+        match offset {
+            Self::CURSOR => Some(&mut self.cursor),
+            Self::LIMIT => Some(&mut self.limit),
+            _ => None,
+        }
     }
 
     /// The words for the embedder's own use.

@@ -38,6 +38,28 @@ pub fn object_bytes<M: Memory + ?Sized>(
     }
 }
 
+/// Calls `visit` with each of the objects that lie one after the other from `start` to `end`, and
+/// its bytes.
+///
+/// # Errors
+/// As [`object_bytes`], where one of them cannot be parsed.
+pub fn visit_objects<M: Memory + ?Sized>(
+    memory: &M,
+    types: &TypeTables,
+    start: u32,
+    end: u32,
+    visit: &mut dyn FnMut(ObjectRef, u64),
+) -> Result<(), Corruption> {
+    let mut at = start;
+    while let Some(object) = ObjectRef::from_offset(at).filter(|_| at < end) {
+        let shape = types.shape(Header::read(memory, object).type_id());
+        let bytes = object_bytes(memory, shape, object)?;
+        visit(object, bytes.into());
+        at = at.saturating_add(bytes);
+    }
+    Ok(())
+}
+
 /// The reference slots of one object.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots<'t> {

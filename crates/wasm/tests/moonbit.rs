@@ -96,24 +96,28 @@ fn rows(directory: &Path, size: &str) -> Vec<Row> {
     rows
 }
 
-fn small(collector: CollectorKind, memory: MemoryKind) {
-    let config = Config::new().collector(collector).memory(memory);
+fn small(memory: MemoryKind) {
     let Some(directory) = directory() else { return };
-    for row in rows(&directory, "small") {
-        let mut outcome = row.check(&config, &directory);
-        outcome
-            .store
-            .verify()
-            .expect("the heap is whole, also after a trap");
+    for collector in CollectorKind::ALL {
+        let config = Config::new().collector(*collector).memory(memory);
+        for row in rows(&directory, "small") {
+            let mut outcome = row.check(&config, &directory);
+            outcome
+                .store
+                .verify()
+                .expect("the heap is whole, also after a trap");
+        }
     }
 }
 
 /// Large programs' heaps are not verified: that takes longer than the programs.
-fn large(collector: CollectorKind) {
-    let config = Config::new().collector(collector);
+fn large() {
     let Some(directory) = directory() else { return };
-    for row in rows(&directory, "large") {
-        row.check(&config, &directory);
+    for collector in CollectorKind::ALL {
+        let config = Config::new().collector(*collector);
+        for row in rows(&directory, "large") {
+            row.check(&config, &directory);
+        }
     }
 }
 
@@ -125,18 +129,25 @@ const MIN_OBJECT_BYTES: u64 = 16;
 
 /// Runs every program twice: first to learn how much it allocates, which decides how often the
 /// second run collects.
+///
+/// Where nothing is collected, the heap that is verified each time only grows.
 fn zeal(memory: MemoryKind) {
-    let config = Config::new()
-        .collector(CollectorKind::Copying)
-        .memory(memory);
     let Some(directory) = directory() else { return };
+    let collects = |kind: &&CollectorKind| kind.instance().properties().collects;
+    for collector in CollectorKind::ALL.iter().filter(collects) {
+        let config = Config::new().collector(*collector).memory(memory);
+        zeal_on(&config, &directory);
+    }
+}
+
+fn zeal_on(config: &Config, directory: &Path) {
     let mut collections = 0;
-    for row in rows(&directory, "small") {
-        let allocations = row.run(&config, &directory).stats.allocated_bytes / MIN_OBJECT_BYTES;
+    for row in rows(directory, "small") {
+        let allocations = row.run(config, directory).stats.allocated_bytes / MIN_OBJECT_BYTES;
         // An odd number, so as not to collect in step with the program's own loops.
         let every = u32::try_from(allocations / MAX_COLLECTIONS).expect("small programs") | 1;
         collections += row
-            .check(&config.clone().zeal(Zeal::every(every)), &directory)
+            .check(&config.clone().zeal(Zeal::every(every)), directory)
             .stats
             .collections();
     }
@@ -147,23 +158,13 @@ fn zeal(memory: MemoryKind) {
 }
 
 #[test]
-fn small_on_null_guarded() {
-    small(CollectorKind::Null, MemoryKind::Guarded);
+fn small_guarded() {
+    small(MemoryKind::Guarded);
 }
 
 #[test]
-fn small_on_null_checked() {
-    small(CollectorKind::Null, MemoryKind::Checked);
-}
-
-#[test]
-fn small_on_copying_guarded() {
-    small(CollectorKind::Copying, MemoryKind::Guarded);
-}
-
-#[test]
-fn small_on_copying_checked() {
-    small(CollectorKind::Copying, MemoryKind::Checked);
+fn small_checked() {
+    small(MemoryKind::Checked);
 }
 
 #[test]
@@ -177,11 +178,6 @@ fn small_under_zeal_checked() {
 }
 
 #[test]
-fn large_on_null() {
-    large(CollectorKind::Null);
-}
-
-#[test]
-fn large_on_copying() {
-    large(CollectorKind::Copying);
+fn large_guarded() {
+    large();
 }

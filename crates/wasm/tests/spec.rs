@@ -112,70 +112,64 @@ fn run(config: &Config, files: impl Iterator<Item = TestFile<'static>>) -> u64 {
     collections
 }
 
+/// Runs scripts on every collector.
+fn everywhere(memory: MemoryKind, files: impl Fn() -> Vec<TestFile<'static>>) {
+    for collector in CollectorKind::ALL {
+        let config = Config::new().collector(*collector).memory(memory);
+        run(&config, files().into_iter());
+    }
+}
+
 macro_rules! suite {
-    ($($name:ident: $collector:ident, $memory:ident;)*) => {$(
+    ($($name:ident: $memory:ident;)*) => {$(
         mod $name {
             use super::*;
 
-            fn config() -> Config {
-                Config::new().collector(CollectorKind::$collector).memory(MemoryKind::$memory)
-            }
+            const MEMORY: MemoryKind = MemoryKind::$memory;
 
             #[test]
             fn gc() {
-                run(&config(), proposal(Proposal::GC));
+                everywhere(MEMORY, || proposal(Proposal::GC).collect());
             }
 
             #[test]
             fn latest() {
-                run(&config(), spec(SpecVersion::Latest));
+                everywhere(MEMORY, || spec(SpecVersion::Latest).collect());
             }
 
             #[test]
             fn version_2() {
-                run(&config(), spec(SpecVersion::V2));
+                everywhere(MEMORY, || spec(SpecVersion::V2).collect());
             }
 
             #[test]
             fn version_1() {
-                run(&config(), spec(SpecVersion::V1));
+                everywhere(MEMORY, || spec(SpecVersion::V1).collect());
             }
 
             #[test]
             fn proposals() {
-                run(&config(), PROPOSALS.into_iter().flat_map(proposal));
+                everywhere(MEMORY, || PROPOSALS.into_iter().flat_map(proposal).collect());
+            }
+
+            /// Collects at every allocation. Of the other scripts, those with host references
+            /// allocate.
+            #[test]
+            fn zeal() {
+                for collector in CollectorKind::ALL {
+                    let config = Config::new().collector(*collector).memory(MEMORY);
+                    let config = config.zeal(Zeal::every(1));
+                    assert!(run(&config, proposal(Proposal::GC)) > 100, "objects");
+                    let exceptions = proposal(Proposal::ExceptionHandling);
+                    assert!(run(&config, exceptions) > 20, "exceptions");
+                    assert!(run(&config, spec(SpecVersion::V2)) > 20, "host values");
+                }
             }
         }
     )*};
 }
 
 suite! {
-    null_guarded: Null, Guarded;
-    null_checked: Null, Checked;
-    copying_guarded: Copying, Guarded;
-    copying_checked: Copying, Checked;
-}
-
-/// Collects at every allocation. Of the other scripts, those with host references allocate.
-fn under_zeal(memory: MemoryKind) {
-    let config = Config::new()
-        .collector(CollectorKind::Copying)
-        .memory(memory)
-        .zeal(Zeal::every(1));
-    assert!(run(&config, proposal(Proposal::GC)) > 100, "objects");
-    assert!(
-        run(&config, proposal(Proposal::ExceptionHandling)) > 20,
-        "exceptions"
-    );
-    assert!(run(&config, spec(SpecVersion::V2)) > 20, "host values");
-}
-
-#[test]
-fn zeal_guarded() {
-    under_zeal(MemoryKind::Guarded);
-}
-
-#[test]
-fn zeal_checked() {
-    under_zeal(MemoryKind::Checked);
+    guarded: Guarded;
+    checked: Checked;
 }

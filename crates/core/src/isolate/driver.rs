@@ -101,6 +101,10 @@ impl Isolate {
         in_flight: &mut [GcRef],
     ) -> Result<ObjectRef, HeapError> {
         self.check()?;
+        if let Some(object) = self.allocate_inline(bytes) {
+            self.memory.store_u64(object.offset(), header);
+            return Ok(object);
+        }
         self.stats.slow_allocations += 1;
         if self.config.zeal.is_on() {
             self.allocations_until_zeal -= 1;
@@ -122,6 +126,13 @@ impl Isolate {
         let object = self.allocate_or_make_room(size, header, in_flight);
         self.publish();
         object?.ok_or(full)
+    }
+
+    /// What compiled code does before it takes the slow path.
+    #[inline]
+    fn allocate_inline(&mut self, bytes: u64) -> Option<ObjectRef> {
+        let bytes = u32::try_from(bytes).ok()?;
+        ObjectRef::from_offset(self.state.allocate_inline(self.abi.alloc, bytes)?)
     }
 
     fn allocate_or_make_room(
