@@ -80,6 +80,20 @@ impl Store {
         Ok(self.hold(object.to_ref()))
     }
 
+    /// As [`Self::alloc_extern`], for a value that takes about `bytes` bytes outside the heap. Values
+    /// that take more than their budget together, 64 MiB or twice what survived, cause a collection.
+    ///
+    /// # Errors
+    /// As [`Self::alloc_extern`].
+    pub fn alloc_extern_sized(
+        &mut self,
+        value: HostValue,
+        bytes: u32,
+    ) -> Result<Ref, windrow_core::ExternError> {
+        let object = self.isolate.alloc_extern_sized(value, bytes, &mut [])?;
+        Ok(self.hold(object.to_ref()))
+    }
+
     /// The host value a reference stands for, or `None` where it stands for none.
     ///
     /// # Errors
@@ -118,6 +132,14 @@ impl Store {
             (Some(value), _) => Ref::I31(value),
             (None, Some(object)) => Ref::Object(self.hold_object(object)),
             (None, None) => Ref::Null,
+        }
+    }
+
+    /// Gives a held reference back. Dropping it does the same at the next collection; this frees
+    /// its handle at once, if no clone of it is left.
+    pub fn release(&mut self, reference: Ref) {
+        if let Ref::Object(handle) = reference {
+            self.isolate.handles_mut().release(handle);
         }
     }
 

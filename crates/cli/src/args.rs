@@ -5,17 +5,20 @@
 //! offers one or the other; so `run`'s options are moved before its other arguments, in order and
 //! set off by `--`, by what clap itself says of which options take a value.
 
+use crate::host::Host;
 use crate::size::Size;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::time::Duration;
 use windrow::{CollectorKind, MemoryKind};
 
 const EXAMPLES: &str = "\
 Examples:
   windrow run crates/wasm/programs/binary-trees.wat --invoke run 16 --stats
   windrow run crates/wasm/programs/alloc.wat --invoke run 10000000 --collector copying --heap-max 8MiB
+  windrow wast --collector all --zeal 1 tests/*.wast
   windrow collectors";
 
 const RUN_NOTES: &str = "\
@@ -30,7 +33,14 @@ Exit codes: 0 when the program returned, 1 when it trapped, 2 for input that can
 Examples:
   windrow run crates/wasm/programs/binary-trees.wat --invoke run 16 --collector copying --stats
   windrow run crates/wasm/programs/deep.wat --invoke run 1000000 --stack-max 1GiB
-  windrow run crates/wasm/programs/lists.wat --invoke run 150 --zeal 1 --memory checked";
+  windrow run crates/wasm/programs/lists.wat --invoke run 150 --zeal 1 --memory checked
+  windrow run main.wasm --preload env=library.wasm --timeout 10";
+
+const WAST_NOTES: &str = "\
+Each script runs in an engine and a store of its own, once for each collector. A directive passes,
+fails, or is skipped for want of a feature, as is all that depends on a skipped module.
+
+Exit codes: 0 when nothing failed, 1 when something did, 2 for a file that cannot be read.";
 
 /// Runs WebAssembly programs on a garbage-collected heap of your choice.
 #[derive(Debug, Parser)]
@@ -46,6 +56,9 @@ pub(crate) enum Command {
     /// Runs a program, or one of its exported functions.
     #[command(after_help = RUN_NOTES)]
     Run(RunArgs),
+    /// Runs scripts of WebAssembly's test suite and reports what passed.
+    #[command(after_help = WAST_NOTES)]
+    Wast(WastArgs),
     /// Lists the collectors and what each is like.
     Collectors,
 }
@@ -63,6 +76,10 @@ pub(crate) struct RunArgs {
     /// The exported function to call; `_start` unless given, where the program exports that.
     #[arg(long, value_name = "EXPORT")]
     pub(crate) invoke: Option<String>,
+
+    /// The host the program was compiled for, whose functions it imports.
+    #[arg(long, value_name = "HOST", value_enum, default_value_t)]
+    pub(crate) host: Host,
 
     /// The collector, by name; `windrow collectors` lists them and marks the default.
     #[arg(long, value_name = "NAME")]
@@ -88,6 +105,19 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) zeal: u32,
 
+    /// Stop the program when it has run for so long; fractions are fine.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Stop the program after so many function calls and loop iterations.
+    #[arg(long, value_name = "N")]
+    pub(crate) fuel: Option<u64>,
+
+    /// Instantiate a module first and let the program import its exports under this name. May be
+    /// repeated; a module may import from those before it.
+    #[arg(long, value_name = "NAME=FILE", value_parser = Preload::parse)]
+    pub(crate) preload: Vec<Preload>,
+
     /// Print what the heap did, on standard error.
     #[arg(long)]
     pub(crate) stats: bool,
@@ -95,6 +125,76 @@ pub(crate) struct RunArgs {
     /// Write what the heap did to a file, as JSON.
     #[arg(long, value_name = "PATH")]
     pub(crate) stats_json: Option<PathBuf>,
+}
+
+/// A module to instantiate before the program.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Preload {
+    /// The module name of its exports.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) file: PathBuf,
+}
+
+impl Preload {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                file: file.into(),
+            }),
+            _ => Err("write NAME=FILE, such as env=library.wasm".to_owned()),
+        }
+    }
+}
+
+/// The arguments of `windrow wast`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WastArgs {
+    /// The scripts (.wast).
+    #[arg(value_name = "FILES", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The collector by name, or `all` for one after the other.
+    #[arg(long, value_name = "NAME|all", value_parser = Collectors::parse)]
+    pub(crate) collector: Option<Collectors>,
+
+    /// Where heaps live: guarded (needs no checks) or checked (every access is).
+    #[arg(long, value_name = "KIND", default_value_t)]
+    pub(crate) memory: MemoryKind,
+
+    /// Test hard: collect at every N-th allocation, poison the dead, verify the heap; 0 is off.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) zeal: u32,
+}
+
+/// One collector or every one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Collectors {
+    /// This one.
+    One(CollectorKind),
+    /// All that are built in.
+    All,
+}
+
+impl Collectors {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            name => name
+                .parse()
+                .map(Self::One)
+                .map_err(|error| format!("{error}, all")),
+        }
+    }
+}
+
+/// A time in seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "write a number of seconds, such as 10 or 0.5".to_owned())
 }
 
 /// Parses a command line, the program's own name first.
@@ -177,7 +277,7 @@ fn takes_value(word: &OsStr) -> bool {
 /// One line that says what is wrong with a command line, without the usage clap adds.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "no subcommand given: `windrow run FILE` or `windrow collectors`; see `windrow --help`".to_owned();
+        return "no subcommand given: `windrow run FILE`, `windrow wast FILES` or `windrow collectors`; see `windrow --help`".to_owned();
     }
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
@@ -206,7 +306,7 @@ mod tests {
         let words = line.split_whitespace().map(OsString::from);
         match parse(words).map_err(|error| one_line(&error))?.command {
             Command::Run(args) => Ok(args),
-            Command::Collectors => panic!("not a `run`"),
+            other => panic!("not a `run`: {other:?}"),
         }
     }
 
@@ -237,6 +337,16 @@ mod tests {
     }
 
     #[test]
+    fn modules_may_be_preloaded_in_order() {
+        let args =
+            run("windrow run p.wat --preload a=x=y.wat --timeout 0.25 --preload b=z").unwrap();
+        let names: Vec<_> = args.preload.iter().map(|item| &*item.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(args.preload[0].file, PathBuf::from("x=y.wat"));
+        assert_eq!(args.timeout, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
     fn defaults_are_those_of_the_help() {
         let args = run("windrow run p.wat").unwrap();
         assert_eq!(args.stack_max.to_string(), "8MiB");
@@ -245,6 +355,7 @@ mod tests {
             (args.zeal, args.stats, args.heap_max, args.collector),
             (0, false, None, None)
         );
+        assert_eq!(args.host, Host::None);
     }
 
     #[test]
@@ -258,6 +369,10 @@ mod tests {
                 "windrow run p.wat --memory mapped",
                 "known: guarded, checked",
             ),
+            (
+                "windrow run p.wat --host browser",
+                "[possible values: none, js]",
+            ),
             ("windrow run p.wat --heap-max 64k", "write 64KiB"),
             (
                 "windrow run p.wat --zeal -1",
@@ -270,6 +385,21 @@ mod tests {
             (
                 "windrow run p.wat --stat",
                 "a similar argument exists: '--stats'",
+            ),
+            (
+                "windrow run p.wat --timeout -1",
+                "write a number of seconds",
+            ),
+            (
+                "windrow run p.wat --timeout soon",
+                "write a number of seconds",
+            ),
+            ("windrow run p.wat --fuel lots", "--fuel <N>"),
+            ("windrow run p.wat --preload lib.wat", "write NAME=FILE"),
+            ("windrow wast", "<FILES>"),
+            (
+                "windrow wast a.wast --collector marksweep",
+                "unknown collector `marksweep`; known: ",
             ),
             ("windrow run p.wat -x", "unexpected argument '-x'"),
             ("windrow run", "<FILE>"),

@@ -1,4 +1,5 @@
-//! How a command fails: with input that cannot be used, or with a program that trapped.
+//! How a command fails: with input that cannot be used, with a program that trapped, or with
+//! scripts that failed.
 
 use std::fmt;
 use windrow_wasm::{Exception, Trap};
@@ -10,6 +11,8 @@ pub(crate) enum Failure {
     Input(String),
     /// The program was stopped.
     Trap(Trap),
+    /// So many directives of scripts failed, which were listed already.
+    Scripts(usize),
     /// The program threw an exception that it did not catch.
     Exception(Exception),
 }
@@ -23,7 +26,7 @@ impl Failure {
     /// The process's exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Trap(_) | Self::Exception(_) => 1,
+            Self::Trap(_) | Self::Exception(_) | Self::Scripts(_) => 1,
             Self::Input(_) => 2,
         }
     }
@@ -34,6 +37,8 @@ impl fmt::Display for Failure {
         match self {
             Self::Input(line) => write!(f, "error: {line}"),
             Self::Trap(trap) => write!(f, "trap: {trap}"),
+            Self::Scripts(1) => f.write_str("failed: 1 directive"),
+            Self::Scripts(count) => write!(f, "failed: {count} directives"),
             Self::Exception(exception) => write!(f, "trap: {exception}"),
         }
     }

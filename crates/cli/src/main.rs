@@ -1,16 +1,20 @@
 //! The `windrow` command: runs WebAssembly programs on a heap with the collector of one's choice.
 //!
-//! Exit codes: 0 when the program returned, 1 when it trapped, 2 for input that cannot be used,
+//! Exit codes: 0 when the program returned, 1 when it trapped or a script
+//! failed, 2 for input that cannot be used,
 //! with one line on standard error that begins `error:` and says what to do.
 
 mod args;
 mod collectors;
 mod error;
+mod host;
+mod preload;
 mod run;
 mod size;
 mod stats;
 mod table;
 mod values;
+mod wast;
 
 use args::Command;
 use error::Failure;
@@ -21,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match args::parse(std::env::args_os()) {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(&args),
+            Command::Wast(args) => wast::run(&args),
             Command::Collectors => print(&collectors::table()),
         },
         Err(error) if !error.use_stderr() => print(&error.render().to_string()),

@@ -5,9 +5,9 @@
 
 use crate::args::RunArgs;
 use crate::error::Failure;
-use crate::print;
 use crate::stats::{Report, Setup};
 use crate::values;
+use crate::{preload, print};
 use std::fs::File;
 use std::io::Write;
 use std::panic::resume_unwind;
@@ -15,7 +15,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 use windrow::{Bytes, Config, FuncType, HeapLimits, Store, TypeRegistry, Val, Zeal};
-use windrow_wasm::{Engine, Error, ExternType, Instance, Linker, Module, Trap, TrapKind};
+use windrow_wasm::{
+    Deadline, Engine, EngineOptions, Error, ExternType, Instance, Module, Trap, TrapKind,
+};
 
 /// Stack for the engine and the collector, beside what the program may use.
 const ENGINE_STACK_BYTES: u64 = 4 << 20;
@@ -61,7 +63,8 @@ struct Finished {
     report: Report,
 }
 
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+/// What to say of a file that the system refuses.
+pub(crate) fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     let hint = match error.kind() {
         std::io::ErrorKind::IsADirectory => "; name a file",
         std::io::ErrorKind::NotFound => "; check the path",
@@ -134,11 +137,15 @@ fn on_stack<T: Send>(
 fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, Failure> {
     let started = Instant::now();
     let stack_bytes = usize::try_from(args.stack_max.bytes).expect("a thread has this much stack");
-    let engine = Engine::with_stack(config, stack_bytes)
-        .map_err(|error| Failure::input(error.to_string()))?;
+    let options = EngineOptions::new()
+        .stack_max_bytes(stack_bytes)
+        .interruptible(args.timeout.is_some())
+        .fuel(args.fuel.is_some());
+    let engine =
+        Engine::with_options(config, options).map_err(|error| Failure::input(error.to_string()))?;
     let unusable = |error: Error| {
         let hint = match error {
-            Error::MissingImport { .. } => "; `windrow run` provides no imports",
+            Error::MissingImport { .. } => ", or give a module that exports it with --preload",
             _ => "",
         };
         Failure::input(format!("`{}`: {error}{hint}", args.file.display()))
@@ -149,7 +156,11 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
         .new_store()
         .map_err(|error| Failure::input(error.to_string()))?;
 
-    let instance = Linker::new(&engine).instantiate(&mut store, &module);
+    let mut linker = args.host.linker(&engine).map_err(unusable)?;
+    let libraries = preload::compile(&engine, &args.preload)?;
+    let _deadline = limit(args, &engine, &mut store)?;
+    preload::instantiate(libraries, &mut linker, &mut store)?;
+    let instance = linker.instantiate(&mut store, &module);
     let load_time = started.elapsed();
     let started = Instant::now();
     let ended = instance.and_then(|instance| match &call {
@@ -186,6 +197,19 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
         stopped,
         report,
     })
+}
+
+/// Sets the limits of what the program may do. The time runs until the result is dropped.
+fn limit(args: &RunArgs, engine: &Engine, store: &mut Store) -> Result<Option<Deadline>, Failure> {
+    let refused = |error: Error| Failure::input(error.to_string());
+    if let Some(fuel) = args.fuel {
+        engine.set_fuel(store, fuel).map_err(refused)?;
+    }
+    let Some(timeout) = args.timeout else {
+        return Ok(None);
+    };
+    let handle = engine.interrupt_handle(store).map_err(refused)?;
+    handle.deadline(timeout).map(Some).map_err(refused)
 }
 
 fn setup(args: &RunArgs, config: &Config, call: Option<&Call>) -> Setup {

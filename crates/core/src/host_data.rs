@@ -4,6 +4,10 @@
 //! records the one object that owns it, so an id copied into another object is refused. The weak
 //! phase of a collection updates owners and takes out the values of dead ones, which are dropped
 //! after the collection.
+//!
+//! A value may come with the bytes it takes outside the heap. They have a budget of their own, twice
+//! what survived the last collection they caused, so that small objects which stand for large values
+//! do not let the process's memory grow between collections.
 
 use crate::ObjectRef;
 use std::any::Any;
@@ -13,21 +17,44 @@ pub type HostValue = Box<dyn Any + Send + Sync>;
 
 #[derive(Debug)]
 enum Entry {
-    Used { owner: ObjectRef, value: HostValue },
-    Free { next: Option<u32> },
+    Used {
+        owner: ObjectRef,
+        bytes: u32,
+        value: HostValue,
+    },
+    Free {
+        next: Option<u32>,
+    },
 }
 
 /// The host values of one isolate by id. Ids are reused.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HostData {
     entries: Vec<Entry>,
     free: Option<u32>,
     len: usize,
+    bytes: u64,
+    budget_bytes: u64,
+}
+
+impl Default for HostData {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: None,
+            len: 0,
+            bytes: 0,
+            budget_bytes: Self::MIN_BUDGET_BYTES,
+        }
+    }
 }
 
 impl HostData {
     /// The most entries there can be.
     pub const MAX: u32 = u32::MAX - 1;
+
+    /// What values may take before they cause a collection, at least.
+    const MIN_BUDGET_BYTES: u64 = 64 << 20;
 
     /// Whether one more entry fits.
     pub(crate) fn has_room(&self) -> bool {
@@ -35,9 +62,14 @@ impl HostData {
     }
 
     /// Adds a value owned by `owner`. To be called only while [`Self::has_room`].
-    pub(crate) fn insert(&mut self, owner: ObjectRef, value: HostValue) -> u32 {
+    pub(crate) fn insert(&mut self, owner: ObjectRef, value: HostValue, bytes: u32) -> u32 {
         self.len += 1;
-        let entry = Entry::Used { owner, value };
+        self.bytes += u64::from(bytes);
+        let entry = Entry::Used {
+            owner,
+            bytes,
+            value,
+        };
         if let Some(id) = self.free
             && let Some(slot) = self.entries.get_mut(id as usize)
         {
@@ -55,7 +87,9 @@ impl HostData {
     #[must_use]
     pub fn value(&self, id: u32, owner: ObjectRef) -> Option<&HostValue> {
         match self.entries.get(id as usize)? {
-            Entry::Used { owner: of, value } if *of == owner => Some(value),
+            Entry::Used {
+                owner: of, value, ..
+            } if *of == owner => Some(value),
             _ => None,
         }
     }
@@ -63,7 +97,9 @@ impl HostData {
     /// The value with this id, if `owner` owns it.
     pub fn value_mut(&mut self, id: u32, owner: ObjectRef) -> Option<&mut HostValue> {
         match self.entries.get_mut(id as usize)? {
-            Entry::Used { owner: of, value } if *of == owner => Some(value),
+            Entry::Used {
+                owner: of, value, ..
+            } if *of == owner => Some(value),
             _ => None,
         }
     }
@@ -85,13 +121,30 @@ impl HostData {
                 continue;
             }
             self.len -= 1;
-            if let Entry::Used { value, .. } =
+            if let Entry::Used { value, bytes, .. } =
                 std::mem::replace(entry, Entry::Free { next: self.free })
             {
+                self.bytes -= u64::from(bytes);
                 dead.push(value);
             }
             self.free = Some(id);
         }
+    }
+
+    /// Whether the values, with one of `bytes` more, exceed their budget.
+    pub(crate) const fn is_over_budget(&self, bytes: u32) -> bool {
+        self.bytes + bytes as u64 > self.budget_bytes
+    }
+
+    /// Sets the budget by what the values take now.
+    pub(crate) fn set_budget(&mut self) {
+        self.budget_bytes = Self::MIN_BUDGET_BYTES.max(self.bytes.saturating_mul(2));
+    }
+
+    /// What the values take outside the heap, as those who made them said.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// How many values there are.

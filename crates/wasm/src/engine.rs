@@ -11,6 +11,7 @@ use crate::env::Repr;
 use crate::error::Error;
 use crate::func::func_type;
 use crate::module::ModuleInner;
+use crate::options::{Checks, EngineOptions};
 use crate::translate::{builtin_signature, clif_type};
 use crate::trap::{Trap, TrapFrame, TrapKind};
 use cranelift_codegen::Context;
@@ -38,6 +39,7 @@ pub struct Engine {
 struct Inner {
     config: Config,
     abi: CodeAbi,
+    checks: Checks,
     isa: OwnedTargetIsa,
     gate: EntryGate,
     builtins: Builtins,
@@ -95,6 +97,17 @@ impl Engine {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_stack(config: &Config, stack_max_bytes: usize) -> Result<Self, Error> {
+        Self::with_options(
+            config,
+            EngineOptions::new().stack_max_bytes(stack_max_bytes),
+        )
+    }
+
+    /// An engine with options of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_options(config: &Config, chosen: EngineOptions) -> Result<Self, Error> {
         let options = IsaOptions {
             verify: cfg!(debug_assertions),
             ..IsaOptions::default()
@@ -105,8 +118,9 @@ impl Engine {
         let inner = Inner {
             config: config.clone(),
             abi: config.code_abi(),
+            checks: chosen.checks,
             isa,
-            gate: EntryGate::new(registry, stack_max_bytes)?,
+            gate: EntryGate::new(registry, chosen.stack_max_bytes)?,
             builtins,
             trampolines: Mutex::default(),
             modules: Mutex::default(),
@@ -122,6 +136,11 @@ impl Engine {
     /// [`windrow::Error::Heap`] where the system has no room for the heap's memory.
     pub fn new_store(&self) -> Result<Store, windrow::Error> {
         Store::new(&self.inner.config)
+    }
+
+    /// What code of this engine looks at from time to time.
+    pub(crate) fn checks(&self) -> Checks {
+        self.inner.checks
     }
 
     /// What code is compiled against.

@@ -4,6 +4,7 @@
 //! does instantiation. Types are kept as the parser gives them (in terms of the module's own type
 //! indices) beside the canonical ids of the engine's type registry, which are what code embeds.
 
+use crate::options::Checks;
 use hashbrown::HashMap;
 use std::sync::Arc;
 use wasmparser::types::CoreTypeId;
@@ -53,6 +54,8 @@ pub(crate) struct ModuleTag {
 pub(crate) struct ModuleEnv {
     /// What code is compiled against.
     pub(crate) abi: CodeAbi,
+    /// What code looks at from time to time.
+    pub(crate) checks: Checks,
     /// Layouts, displays and subtyping of the canonical types.
     pub(crate) registry: Arc<TypeRegistry>,
     /// Types by module index.
@@ -92,6 +95,7 @@ impl ModuleEnv {
     pub(crate) fn new(abi: CodeAbi, registry: Arc<TypeRegistry>) -> Self {
         Self {
             abi,
+            checks: Checks::default(),
             registry,
             types: Vec::new(),
             validated: HashMap::new(),

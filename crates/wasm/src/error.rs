@@ -111,6 +111,16 @@ pub enum Error {
         "the module was compiled by another engine, or for another collector or memory, than the store's; make both from one engine"
     )]
     WrongEngine,
+    /// Something was asked of an engine that its options leave out.
+    #[error(
+        "code of this engine does not look for {what}; make the engine with EngineOptions::{option}(true)"
+    )]
+    NotCompiledIn {
+        /// What code would have to look for.
+        what: &'static str,
+        /// The option.
+        option: &'static str,
+    },
     /// The program was stopped.
     #[error("{0}")]
     Trap(#[from] Trap),
@@ -124,6 +134,25 @@ pub enum Error {
     /// Code or handlers could not be registered.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// The program ended itself with this code; 0 means success.
+    #[error("the program exited with code {0}")]
+    Exit(u32),
+    /// A directory that a program was to be given cannot be opened.
+    #[error("the directory `{path}` cannot be opened: {reason}")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// An argument, variable or name that a program cannot be given.
+    #[error("{what} {reason}")]
+    Environment {
+        /// What it is.
+        what: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A host function failed.
     #[error("{0}")]
     Host(#[source] Box<dyn std::error::Error + Send + Sync>),

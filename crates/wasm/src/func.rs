@@ -5,10 +5,13 @@ use crate::engine::Engine;
 use crate::enter::{Ended, Slot, enter};
 use crate::error::Error;
 use crate::host_entry;
+use crate::instance::{Instance, InstanceData};
+use crate::interrupt::settle;
+use crate::linker::Extern;
 use crate::value::{check_type, from_bits, to_bits};
 use smallvec::SmallVec;
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use windrow::jit::FunctionEntry;
 use windrow::{CompositeType, FuncType, FunctionId, Store, TypeId, Val};
 
@@ -20,6 +23,7 @@ pub type Results = SmallVec<[Val; 1]>;
 pub struct Caller<'a> {
     pub(crate) store: &'a mut Store,
     pub(crate) engine: &'a Engine,
+    pub(crate) importer: &'a Importer,
 }
 
 impl Caller<'_> {
@@ -33,10 +37,36 @@ impl Caller<'_> {
     pub const fn engine(&self) -> &Engine {
         self.engine
     }
+
+    /// What the instance that imports the function exports by this name: its memory, say. `None`
+    /// if it exports nothing by it, or no instance imports the function.
+    #[must_use]
+    pub fn export(&mut self, name: &str) -> Option<Extern> {
+        let data = self.importer.get()?.upgrade()?;
+        Instance::of_data(self.store, data).export(self.store, name)
+    }
 }
+
+/// The instance that a host function was made for, once there is one.
+pub(crate) type Importer = OnceLock<Weak<InstanceData>>;
 
 /// What a host function does: arguments in, results out; the results are preset to defaults.
 pub(crate) type Closure = dyn Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync;
+
+/// As [`Closure`], with arguments and results as bits in slots. References are raw: they go stale at
+/// each safepoint, and are not checked on the way out.
+#[cfg(feature = "js")]
+pub(crate) type RawClosure = dyn Fn(&mut Store, &mut [Slot]) -> Result<(), Error> + Send + Sync;
+
+/// What a host function runs.
+#[derive(Clone)]
+pub(crate) enum HostBody {
+    /// A closure of the embedder's.
+    Values(Arc<Closure>),
+    /// One of this crate's, which keeps the rules of raw references and pays for no handles.
+    #[cfg(feature = "js")]
+    Raw(Arc<RawClosure>),
+}
 
 /// The context of a host function. Host trampolines read its first word.
 #[repr(C)]
@@ -51,7 +81,8 @@ const _: () = assert!(memoffset::offset_of!(HostContext, code) == 0);
 pub(crate) struct HostFunction {
     pub(crate) ty: Arc<FuncType>,
     pub(crate) engine: Engine,
-    pub(crate) closure: Arc<Closure>,
+    pub(crate) body: HostBody,
+    pub(crate) importer: Arc<Importer>,
 }
 
 /// A function of a store.
@@ -85,14 +116,25 @@ impl Func {
         ty: &FuncType,
         closure: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        Self::with_closure(engine, store, ty, Arc::new(closure))
+        Self::with_body(engine, store, ty, HostBody::Values(Arc::new(closure)))
     }
 
-    pub(crate) fn with_closure(
+    pub(crate) fn with_body(
         engine: &Engine,
         store: &mut Store,
         ty: &FuncType,
-        closure: Arc<Closure>,
+        body: HostBody,
+    ) -> Result<Self, Error> {
+        Self::imported(engine, store, ty, body, Arc::default())
+    }
+
+    /// As [`Self::with_body`], for an instance to be.
+    pub(crate) fn imported(
+        engine: &Engine,
+        store: &mut Store,
+        ty: &FuncType,
+        body: HostBody,
+        importer: Arc<Importer>,
     ) -> Result<Self, Error> {
         attach(engine, store)?;
         let type_id = engine.types().register_func(ty.clone())?;
@@ -102,7 +144,8 @@ impl Func {
         let function = Arc::new(HostFunction {
             ty,
             engine: engine.clone(),
-            closure,
+            body,
+            importer,
         });
         let context = Arc::new(HostContext { code, function });
         let entry = FunctionEntry {
@@ -190,9 +233,13 @@ impl Func {
     pub(crate) fn call_slots(&self, store: &mut Store, slots: &mut [Slot]) -> Result<(), Error> {
         // The host may have registered types since.
         store.isolate_mut().sync_types();
-        enter(store, self, slots).map_err(|ended| match *ended {
-            Ended::Trapped(trap) => self.engine.trap(&trap, None),
-            Ended::Failed(error, trap) => self.engine.trap(&trap, Some(error)),
+        enter(store, self, slots).map_err(|ended| {
+            let error = match *ended {
+                Ended::Trapped(trap) => self.engine.trap(&trap, None),
+                Ended::Failed(error, trap) => self.engine.trap(&trap, Some(error)),
+            };
+            settle(store, &error);
+            error
         })
     }
 }

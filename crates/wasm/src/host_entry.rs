@@ -2,11 +2,12 @@
 //!
 //! A host function's context starts with the address of [`call()`]; a host trampoline passes the
 //! context, the state pointer and the arguments in slots. The closure gets held references, so
-//! arguments and results stay alive and current whatever it does.
+//! arguments and results stay alive and current whatever it does; those that it does not keep are
+//! given back right after it.
 
 use crate::enter::{Slot, run_host_call, running_store};
 use crate::error::Error;
-use crate::func::{Caller, HostContext, HostFunction};
+use crate::func::{Caller, Closure, HostBody, HostContext, HostFunction};
 use crate::value::{check_type, default_value, from_bits, to_bits};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -34,17 +35,24 @@ pub(crate) unsafe extern "C" fn call(
     // SAFETY: the trampoline's slots are its own, as many as the longer of the two lists or two,
     // and not accessed by others until this call returns.
     let slots = unsafe { std::slice::from_raw_parts_mut(slots, count.max(2)) };
-    let done = run_host_call(|| match run(&function, store, slots) {
-        Err(Error::Exception(exception)) => {
-            match exception.landing(function.engine.code_registry(), store)? {
-                Some(landing) => {
-                    slots[..2].copy_from_slice(&landing);
-                    Ok(HostStatus::Threw)
+    let done = run_host_call(|| {
+        let result = match &function.body {
+            HostBody::Values(closure) => run(&function, &**closure, store, slots),
+            #[cfg(feature = "js")]
+            HostBody::Raw(closure) => closure(store, slots),
+        };
+        match result {
+            Err(Error::Exception(exception)) => {
+                match exception.landing(function.engine.code_registry(), store)? {
+                    Some(landing) => {
+                        slots[..2].copy_from_slice(&landing);
+                        Ok(HostStatus::Threw)
+                    }
+                    None => Err(Error::Exception(exception)),
                 }
-                None => Err(Error::Exception(exception)),
             }
+            result => result.map(|()| HostStatus::Returned),
         }
-        result => result.map(|()| HostStatus::Returned),
     });
     if !std::ptr::eq(store.isolate().state_pointer(), state) {
         std::process::abort();
@@ -52,7 +60,12 @@ pub(crate) unsafe extern "C" fn call(
     done.unwrap_or(HostStatus::Failed) as u32
 }
 
-fn run(function: &HostFunction, store: &mut Store, slots: &mut [Slot]) -> Result<(), Error> {
+fn run(
+    function: &HostFunction,
+    closure: &Closure,
+    store: &mut Store,
+    slots: &mut [Slot],
+) -> Result<(), Error> {
     let ty = &function.ty;
     let mut args: SmallVec<[Val; 8]> = SmallVec::with_capacity(ty.params.len());
     for (ty, slot) in ty.params.iter().zip(&*slots) {
@@ -63,10 +76,11 @@ fn run(function: &HostFunction, store: &mut Store, slots: &mut [Slot]) -> Result
         .iter()
         .map(|ty| default_value(store.types(), *ty))
         .collect();
-    (function.closure)(
+    closure(
         Caller {
             store,
             engine: &function.engine,
+            importer: &function.importer,
         },
         &args,
         &mut results,
@@ -79,6 +93,11 @@ fn run(function: &HostFunction, store: &mut Store, slots: &mut [Slot]) -> Result
     // From here to the return nothing allocates, so raw references stay right.
     for (slot, result) in slots.iter_mut().zip(&results) {
         *slot = Slot::new(to_bits(store, result)?);
+    }
+    for value in args.into_iter().chain(results) {
+        if let Val::Ref(reference) = value {
+            store.release(reference);
+        }
     }
     Ok(())
 }

@@ -194,6 +194,7 @@ impl Instance {
             mut tables,
             mut memories,
             mut globals,
+            importer,
             mut tags,
         } = imports;
         add_functions(
@@ -229,6 +230,9 @@ impl Instance {
             module,
         });
         data.fill_context(store);
+        importer
+            .set(Arc::downgrade(&data))
+            .expect("imports belong to one instance");
         store
             .isolate_mut()
             .keep_alive(Arc::clone(&data) as Arc<dyn Any + Send + Sync>);
@@ -238,6 +242,14 @@ impl Instance {
         let instance = Self { store: id, data };
         instance.initialise(store)?;
         Ok(instance)
+    }
+
+    /// The instance with this data, which is of `store`.
+    pub(crate) fn of_data(store: &mut Store, data: Arc<InstanceData>) -> Self {
+        Self {
+            store: StoreId::assign(store),
+            data,
+        }
     }
 
     /// The engine of its module.

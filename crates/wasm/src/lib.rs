@@ -30,6 +30,7 @@
     reason = "sets the words of a store that the engine trusts"
 )]
 mod attach;
+pub mod bench;
 mod builtins;
 mod code;
 mod compile;
@@ -55,7 +56,10 @@ mod host_entry;
     reason = "adds compiled functions, with their addresses, to a store"
 )]
 mod instance;
+#[cfg(feature = "js")]
+pub mod js;
 mod segments;
+mod interrupt;
 mod linker;
 #[expect(
     unsafe_code,
@@ -68,12 +72,15 @@ mod mapping;
 )]
 mod memory;
 mod module;
+mod options;
 mod table;
 mod tag;
 mod translate;
 mod trap;
 mod value;
 mod vmctx;
+#[cfg(feature = "wasi")]
+pub mod wasi;
 #[cfg(feature = "wast")]
 pub mod wast;
 
@@ -83,9 +90,11 @@ pub use exception::Exception;
 pub use func::{Caller, Func, Results};
 pub use global::{Global, GlobalType};
 pub use instance::Instance;
+pub use interrupt::{Deadline, InterruptHandle};
 pub use linker::{Extern, Linker};
 pub use memory::{Memory, MemoryType, WASM_PAGE_BYTES};
 pub use module::{ExternType, Module};
+pub use options::EngineOptions;
 pub use table::{MAX_TABLE_ELEMENTS, Table, TableType};
 pub use tag::Tag;
 pub use trap::{Trap, TrapFrame, TrapKind};

@@ -1,8 +1,10 @@
 //! Linking: from names to what modules import.
 
 use crate::engine::Engine;
+#[cfg(feature = "js")]
+use crate::enter::Slot;
 use crate::error::Error;
-use crate::func::{Caller, Closure, Func};
+use crate::func::{Caller, Func, HostBody, Importer};
 use crate::global::{Global, GlobalData, GlobalType};
 use crate::instance::Instance;
 use crate::memory::{Memory, MemoryData, MemoryType};
@@ -81,14 +83,19 @@ impl From<Global> for Extern {
 enum Definition {
     Extern(Extern),
     /// A host function of any store: made in each when it is needed there.
-    Host(FuncType, Arc<Closure>),
+    Host(FuncType, HostBody),
 }
+
+/// Finds what a name that has no definition stands for.
+type Resolver =
+    dyn Fn(&mut Store, &Module, &str, &ExternType) -> Result<Option<Extern>, Error> + Send + Sync;
 
 /// Names by module and name, and what they stand for.
 #[derive(Clone)]
 pub struct Linker {
     engine: Engine,
     definitions: HashMap<String, HashMap<String, Definition>>,
+    resolvers: HashMap<String, Arc<Resolver>>,
 }
 
 impl fmt::Debug for Linker {
@@ -109,6 +116,8 @@ pub(crate) struct Imports {
     pub(crate) tables: Vec<Arc<TableData>>,
     pub(crate) memories: Vec<Arc<MemoryData>>,
     pub(crate) globals: Vec<Arc<GlobalData>>,
+    /// Where the host functions made for the instance find it.
+    pub(crate) importer: Arc<Importer>,
     pub(crate) tags: Vec<Arc<TagData>>,
 }
 
@@ -119,7 +128,14 @@ impl Linker {
         Self {
             engine: engine.clone(),
             definitions: HashMap::new(),
+            resolvers: HashMap::new(),
         }
+    }
+
+    /// The engine whose modules it links.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Defines a name, in place of what it stood for before.
@@ -135,7 +151,36 @@ impl Linker {
         ty: FuncType,
         closure: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
     ) -> &mut Self {
-        self.insert(module, name, Definition::Host(ty, Arc::new(closure)))
+        let body = HostBody::Values(Arc::new(closure));
+        self.insert(module, name, Definition::Host(ty, body))
+    }
+
+    /// Defines every name of a module that has no definition of its own: `resolve` is asked, at
+    /// each instantiation, with the module being instantiated, the name and the type it must have.
+    /// What it returns is checked like any definition; `None` leaves the import missing.
+    pub fn define_with(
+        &mut self,
+        module: &str,
+        resolve: impl Fn(&mut Store, &Module, &str, &ExternType) -> Result<Option<Extern>, Error>
+        + Send
+        + Sync
+        + 'static,
+    ) -> &mut Self {
+        self.resolvers.insert(module.to_owned(), Arc::new(resolve));
+        self
+    }
+
+    /// As [`Self::define_func`], of a closure that takes raw references.
+    #[cfg(feature = "js")]
+    pub(crate) fn define_raw(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        closure: impl Fn(&mut Store, &mut [Slot]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> &mut Self {
+        let body = HostBody::Raw(Arc::new(closure));
+        self.insert(module, name, Definition::Host(ty, body))
     }
 
     /// Defines everything an instance exports, under a module name.
@@ -178,7 +223,7 @@ impl Linker {
         crate::attach::attach(&self.engine, store)?;
         let mut imports = Imports::default();
         for import in &module.inner.sections.imports {
-            self.resolve(store, &module.inner, import, &mut imports)?;
+            self.resolve(store, module, import, &mut imports)?;
         }
         Instance::new(store, module, imports)
     }
@@ -187,31 +232,37 @@ impl Linker {
     fn resolve(
         &self,
         store: &mut Store,
-        module: &ModuleInner,
+        module: &Module,
         import: &ImportDecl,
         imports: &mut Imports,
     ) -> Result<(), Error> {
+        let inner = &*module.inner;
         let ImportDecl {
             module: from,
             name,
             ty,
         } = import;
-        let expected = || module.import_type(*ty).to_string();
+        let expected = || inner.import_type(*ty).to_string();
         let item = match self.definitions.get(from).and_then(|items| items.get(name)) {
-            None => {
-                let (module, name) = (from.clone(), name.clone());
-                return Err(Error::MissingImport {
-                    module,
-                    name,
-                    ty: expected(),
-                });
-            }
-            Some(Definition::Extern(item)) => item.clone(),
-            Some(Definition::Host(ty, closure)) => {
-                Func::with_closure(&self.engine, store, ty, Arc::clone(closure))?.into()
+            None => match self.resolvers.get(from) {
+                Some(resolve) => resolve(store, module, name, &inner.import_type(*ty))?,
+                None => None,
+            },
+            Some(Definition::Extern(item)) => Some(item.clone()),
+            Some(Definition::Host(ty, body)) => {
+                let importer = Arc::clone(&imports.importer);
+                Some(Func::imported(&self.engine, store, ty, body.clone(), importer)?.into())
             }
         };
-        if imports.accept(store, module, &item, *ty)? {
+        let Some(item) = item else {
+            let (module, name) = (from.clone(), name.clone());
+            return Err(Error::MissingImport {
+                module,
+                name,
+                ty: expected(),
+            });
+        };
+        if imports.accept(store, inner, &item, *ty)? {
             return Ok(());
         }
         let (module, name, found) = (from.clone(), name.clone(), item.ty().to_string());

@@ -126,10 +126,11 @@ impl Module {
 
     fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Self, Error> {
         let Parsed {
-            env,
+            mut env,
             sections,
             bodies,
         } = parse(bytes, *engine.abi(), Arc::clone(engine.types()))?;
+        env.checks = engine.checks();
         let compiled = compile_all(engine, &env, bodies)?;
         let number = engine.next_module();
         let mut unplaced = Vec::with_capacity(compiled.len());
@@ -168,6 +169,13 @@ impl Module {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.inner.env.name.as_deref()
+    }
+
+    /// The contents of its custom sections of this name, in order. Those with names of functions and
+    /// with debugging information are not kept.
+    pub fn custom_sections(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let sections = self.inner.sections.custom.iter();
+        sections.filter_map(move |(of, data)| (of == name).then_some(&**data))
     }
 
     /// What it needs: module name, name and type, in order.

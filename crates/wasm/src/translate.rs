@@ -11,6 +11,7 @@
 //! object     structs, i31, casts
 //! array      arrays;  heap_types: layouts and cast targets
 //! host       calls of builtins, the slow paths of windrow-cranelift
+//! interrupt  looking whether to stop
 //! stack      the operand stack;  locals: the locals;  liveness: which of them live
 //! ```
 //! References across safepoints: see `windrow_cranelift::RefFrame`. Which operands and locals are
@@ -28,6 +29,7 @@ mod control;
 mod exception;
 mod heap_types;
 mod host;
+mod interrupt;
 mod liveness;
 mod locals;
 mod memory;
@@ -220,6 +222,7 @@ impl<'a> Translator<'a> {
                 .declare(&mut self.b, &mut self.frame, repr, value);
         }
         self.push_function_frame(ty);
+        self.check_stop();
     }
 
     /// Runs the liveness analysis over the whole body.
@@ -258,6 +261,7 @@ impl<'a> Translator<'a> {
             return Ok(());
         }
         if self.reachable {
+            self.check_stop_before(op);
             let known = self.variable_operator(op)
                 || self.numeric_operator(op)
                 || self.object_operator(op)

@@ -21,18 +21,24 @@ pub(crate) enum CodeTrap {
     NullStruct,
     /// A null array reference was used.
     NullArray,
+    /// Another thread asked code to stop.
+    Interrupted,
+    /// Code used up its fuel.
+    OutOfFuel,
     /// A null exception reference was thrown.
     NullException,
 }
 
 impl CodeTrap {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::TableOutOfBounds,
         Self::NullFunction,
         Self::NullI31,
         Self::NullStruct,
         Self::NullArray,
+        Self::Interrupted,
+        Self::OutOfFuel,
         Self::NullException,
     ];
 
@@ -60,6 +66,10 @@ pub enum TrapKind {
     TableOutOfBounds,
     /// An array was accessed beyond its length.
     ArrayOutOfBounds,
+    /// A string was accessed beyond its length.
+    StringOutOfBounds,
+    /// A number is no Unicode code point.
+    InvalidCodePoint,
     /// A null reference was used.
     NullReference,
     /// A null struct reference was used.
@@ -80,6 +90,10 @@ pub enum TrapKind {
     UninitializedElement,
     /// The stack allowance is used up: the program recurses too deeply, or needs more.
     StackExhausted,
+    /// The host asked the program to stop, or its time was up.
+    Interrupted,
+    /// The program used up the fuel it was given.
+    OutOfFuel,
     /// The heap said no: it is full, or corrupt.
     Heap(HeapError),
 }
@@ -94,6 +108,8 @@ impl fmt::Display for TrapKind {
             Self::MemoryOutOfBounds => "out of bounds memory access",
             Self::TableOutOfBounds => "out of bounds table access",
             Self::ArrayOutOfBounds => "out of bounds array access",
+            Self::StringOutOfBounds => "out of bounds string access",
+            Self::InvalidCodePoint => "invalid code point",
             Self::NullReference => "null reference",
             Self::NullStruct => "null structure reference",
             Self::NullArray => "null array reference",
@@ -104,6 +120,8 @@ impl fmt::Display for TrapKind {
             Self::IndirectCallType => "indirect call type mismatch",
             Self::UninitializedElement => "uninitialized element",
             Self::StackExhausted => "call stack exhausted",
+            Self::Interrupted => "interrupted by the host",
+            Self::OutOfFuel => "all fuel consumed",
             Self::Heap(error) => return error.fmt(f),
         })
     }
@@ -128,6 +146,8 @@ impl TrapKind {
                 CodeTrap::NullI31 => Self::NullI31,
                 CodeTrap::NullStruct => Self::NullStruct,
                 CodeTrap::NullArray => Self::NullArray,
+                CodeTrap::Interrupted => Self::Interrupted,
+                CodeTrap::OutOfFuel => Self::OutOfFuel,
                 CodeTrap::NullException => Self::NullException,
             });
         }

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod garbage;
+mod host;
+mod limits;
 mod output;
 mod process;
 mod programs;
 mod stats;
 mod traps;
+mod wast;

@@ -5,7 +5,7 @@
 //! above; these are the operations compiled code performs, done by the host from the same data.
 
 use super::{Isolate, heap_context};
-use crate::collector::GcHeap;
+use crate::collector::{CollectionKind, GcHeap};
 use crate::header::{ARRAY_LENGTH_OFFSET, HEADER_BYTES, load_ref};
 use crate::host_data::{HostData, HostValue};
 use crate::shape::{Shape, ShapeKind};
@@ -130,6 +130,22 @@ impl Isolate {
         value: HostValue,
         in_flight: &mut [GcRef],
     ) -> Result<ObjectRef, ExternError> {
+        self.alloc_extern_sized(value, 0, in_flight)
+    }
+
+    /// Allocates an object that stands for a host value which takes about `bytes` bytes outside the
+    /// heap. A safepoint.
+    ///
+    /// Values that take more than their budget, 64 MiB or twice what survived, cause a collection.
+    ///
+    /// # Errors
+    /// [`ExternError`] with the value handed back.
+    pub fn alloc_extern_sized(
+        &mut self,
+        value: HostValue,
+        bytes: u32,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, ExternError> {
         if !self.host_data.has_room() {
             return Err(ExternError {
                 error: HeapError::HostDataExhausted {
@@ -138,14 +154,30 @@ impl Isolate {
                 value,
             });
         }
-        match self.alloc_struct(TypeId::EXTERN, in_flight) {
+        let object = self
+            .make_room_outside(bytes, in_flight)
+            .and_then(|()| self.alloc_struct(TypeId::EXTERN, in_flight));
+        match object {
             Ok(object) => {
-                let id = self.host_data.insert(object, value);
+                let id = self.host_data.insert(object, value, bytes);
                 self.store_u32(object, HEADER_BYTES, id);
                 Ok(object)
             }
             Err(error) => Err(ExternError { error, value }),
         }
+    }
+
+    /// Collects if host values take more than their budget with `bytes` more.
+    fn make_room_outside(&mut self, bytes: u32, in_flight: &mut [GcRef]) -> Result<(), HeapError> {
+        if !self.host_data.is_over_budget(bytes) || !self.config.collector.properties().collects {
+            return Ok(());
+        }
+        self.collect_with(CollectionKind::Automatic, in_flight)?;
+        if self.host_data.is_over_budget(bytes) {
+            self.collect_with(CollectionKind::Full, in_flight)?;
+        }
+        self.host_data.set_budget();
+        Ok(())
     }
 
     /// The host value an `externref` object stands for, or `None` for any other object.
@@ -193,6 +225,12 @@ impl Isolate {
     #[must_use]
     pub const fn host_values(&self) -> usize {
         self.host_data.len()
+    }
+
+    /// What host values take outside the heap, in bytes, as [`Self::alloc_extern_sized`] was told.
+    #[must_use]
+    pub const fn host_value_bytes(&self) -> u64 {
+        self.host_data.bytes()
     }
 
     /// The type id in an object's header. Untrusted, but in range for every table.

@@ -81,6 +81,8 @@ pub(crate) struct Sections {
     pub(crate) elements: Vec<ElementDecl>,
     pub(crate) data: Vec<DataDecl>,
     pub(crate) start: Option<u32>,
+    /// Custom sections the engine does not read itself, by name.
+    pub(crate) custom: Vec<(String, Box<[u8]>)>,
 }
 
 /// A function body to be validated and compiled.
@@ -159,6 +161,9 @@ impl Parsed<'_> {
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
                     self.names(names);
+                } else if !section.name().starts_with(".debug_") {
+                    let (name, data) = (section.name().to_owned(), section.data().into());
+                    self.sections.custom.push((name, data));
                 }
             }
             _ => {}

@@ -182,6 +182,7 @@ impl Translator<'_> {
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(head);
         self.replace_operands(head);
+        self.check_stop();
     }
 
     fn begin_if(&mut self, ty: BlockType) {

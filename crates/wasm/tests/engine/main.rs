@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod agreement;
 #[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod exceptions;
 mod harness;
 #[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod host;
+mod interruption;
 mod linking;
 mod programs;
 mod random_programs;
+mod sharing;
 mod tail_calls;
