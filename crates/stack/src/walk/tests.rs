@@ -141,14 +141,14 @@ fn every_frame_is_seen_with_its_stack_pointer_and_slots() {
 fn an_exception_lands_in_the_innermost_frame_that_handles_it() {
     let (registry, _handle) = registry();
     let code = registry.read();
-    let cases: [(&[(usize, usize)], Option<usize>); 4] = [
-        (&[(0, 3), (2, 0), (1, 1), (3, 0)], Some(2)),
-        (&[(1, 0), (1, 2)], Some(0)),
-        (&[(2, 0), (0, 0), (3, 5)], Some(2)),
-        (&[(0, 0), (2, 1)], None),
+    let cases = [
+        (vec![(0, 3), (2, 0), (1, 1), (3, 0)], Some(2)),
+        (vec![(1, 0), (1, 2)], Some(0)),
+        (vec![(2, 0), (0, 0), (3, 5)], Some(2)),
+        (vec![(0, 0), (2, 1)], None),
     ];
     for (frames, index) in cases {
-        let (words, activation, links) = stack(frames);
+        let (words, activation, links) = stack(&frames);
         let expected = index.map(|index| {
             let fp = links[index].1;
             Landing {
