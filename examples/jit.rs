@@ -231,6 +231,7 @@ impl Code {
             start,
             len: compiled.code.len(),
             safepoints: compiled.safepoints,
+            handlers: compiled.handlers,
             traps: compiled.traps,
             functions: Vec::new(),
             handlers: Vec::new(),

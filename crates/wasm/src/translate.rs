@@ -1,7 +1,7 @@
 //! From a function body to CLIF, one operator at a time, validated on the way.
 //!
 //! ```text
-//! control    blocks, branches, calls' unreachable continuations
+//! control    blocks and labels;  branch: branches to them
 //! variable   locals, globals, constants, select
 //! numeric    integers and floats
 //! memory     linear memories
@@ -19,6 +19,7 @@
 //! references is the validator's word, never the translator's own bookkeeping.
 
 mod array;
+mod branch;
 #[expect(
     unsafe_code,
     reason = "the two byte operations that bulk array code calls"

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::backtrace::{BACKTRACE_FRAMES, Backtrace};
-use crate::code::{CodeRange, FunctionRange, Safepoint};
+use crate::code::{CodeRange, FunctionRange, Handler, Safepoint};
 use crate::registry::{CodeHandle, CodeRegistry};
+use crate::unwind::{Landing, innermost_handler};
 use proptest::prelude::*;
 use smallvec::{SmallVec, smallvec};
 use std::cell::Cell;
@@ -56,7 +57,13 @@ fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
         start: CODE,
         len: CODE_BYTES,
         safepoints,
-        handlers: vec![],
+        // Of the call at the second site, and of the one at the last.
+        handlers: [0x20, 0x1000]
+            .map(|return_offset| Handler {
+                return_offset,
+                handler_offset: 0x800,
+            })
+            .to_vec(),
         traps: vec![],
         functions,
     };
@@ -128,6 +135,33 @@ fn every_frame_is_seen_with_its_stack_pointer_and_slots() {
     assert_eq!(walk.next(), None);
     assert_eq!(walk.walked(), 4);
     assert_eq!(words.reads.get(), 8, "two words a frame");
+}
+
+#[test]
+fn an_exception_lands_in_the_innermost_frame_that_handles_it() {
+    let (registry, _handle) = registry();
+    let code = registry.read();
+    let cases = [
+        (vec![(0, 3), (2, 0), (1, 1), (3, 0)], Some(2)),
+        (vec![(1, 0), (1, 2)], Some(0)),
+        (vec![(2, 0), (0, 0), (3, 5)], Some(2)),
+        (vec![(0, 0), (2, 1)], None),
+    ];
+    for (frames, index) in cases {
+        let (words, activation, links) = stack(&frames);
+        let expected = index.map(|index| {
+            let fp = links[index].1;
+            Landing {
+                pc: CODE + 0x800,
+                sp: fp - SITES[frames[index].0].1 as usize,
+                fp,
+            }
+        });
+        assert_eq!(innermost_handler(&words, &code, activation), Ok(expected));
+    }
+    let (mut words, activation, links) = stack(&[(0, 0), (0, 0), (1, 0)]);
+    words.words[(links[0].1 - BASE) / WORD_BYTES] = 0;
+    assert!(innermost_handler(&words, &code, activation).is_err());
 }
 
 #[test]

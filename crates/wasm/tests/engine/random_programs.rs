@@ -1,7 +1,7 @@
 //! Random programs give the same result on every collector and memory, and in an interpreter.
 //!
 //! A program keeps references in locals, on the operand stack across nested control, in block and
-//! loop parameters and in objects, allocates all the time, and folds what it sees into a checksum.
+//! loop parameters, in exceptions and in objects, allocates all the time, and folds what it sees into a checksum.
 //! Under zeal every allocation moves every object, so a reference that a stack map misses is stale
 //! at its next use; one taken for dead is null, which only the interpreter can tell.
 
@@ -100,6 +100,22 @@ enum Statement {
         locals: [u32; 2],
     },
     Null(u32),
+    /// Throws a reference with one of two tags if the condition holds, here or in a function.
+    Throw {
+        local: u32,
+        tag: usize,
+        condition: u32,
+        calls: bool,
+    },
+    /// Catches what the body throws with some of the tags, folds the reference, and may throw the
+    /// exception again.
+    Catch {
+        to: u32,
+        tags: [bool; 2],
+        again: Option<u32>,
+        legacy: bool,
+        body: Vec<Statement>,
+    },
 }
 
 /// A label around a statement.
@@ -109,6 +125,8 @@ enum Label {
     BlockRef,
     Loop,
     LoopRef,
+    /// Not for statements to branch to.
+    Hidden,
 }
 
 impl Label {
@@ -126,7 +144,8 @@ impl Label {
 /// The depth and kind of a label named by any number, if there are labels.
 fn label(labels: &[Label], number: usize) -> Option<(usize, Label)> {
     let depth = number.checked_rem(labels.len())?;
-    Some((depth, labels[labels.len() - 1 - depth]))
+    let label = labels[labels.len() - 1 - depth];
+    (label != Label::Hidden).then_some((depth, label))
 }
 
 /// The bits of the state that a condition looks at.
@@ -147,6 +166,9 @@ fn statements() -> impl Strategy<Value = Vec<Statement>> {
         1 => (any::<usize>(), local()).prop_map(|(label, local)| Statement::Branch { label, local }),
         1 => (local(), [local(), local()]).prop_map(|(to, locals)| Statement::Table { to, locals }),
         1 => local().prop_map(Statement::Null),
+        3 => (local(), 0..2_usize, any::<u32>(), any::<bool>()).prop_map(
+            |(local, tag, condition, calls)| Statement::Throw { local, tag, condition, calls }
+        ),
     ];
     let one = leaf.prop_recursive(4, 48, 5, move |inner| {
         let list = || prop::collection::vec(inner.clone(), 0..5);
@@ -158,6 +180,20 @@ fn statements() -> impl Strategy<Value = Vec<Statement>> {
                 body
             }),
             list().prop_map(Statement::Block),
+            (
+                local(),
+                any::<[bool; 2]>(),
+                any::<Option<u32>>(),
+                any::<bool>(),
+                list()
+            )
+                .prop_map(|(to, tags, again, legacy, body)| Statement::Catch {
+                    to,
+                    tags,
+                    again,
+                    legacy,
+                    body
+                }),
             (local(), local(), list()).prop_map(|(to, result, body)| Statement::BlockRef {
                 to,
                 result,

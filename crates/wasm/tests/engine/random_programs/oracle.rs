@@ -9,6 +9,7 @@ type Ref = Option<usize>;
 enum Flow {
     Next,
     Branch { depth: usize, value: Ref },
+    Throw { tag: usize, value: Ref },
 }
 
 struct Machine {
@@ -29,7 +30,9 @@ pub(crate) fn run(statements: &[Statement]) -> i32 {
         sum: 0,
         fuel: FUEL,
     };
-    machine.statements(statements);
+    if let Flow::Throw { value, .. } = machine.statements(statements) {
+        machine.set(0, value);
+    }
     machine.fold(machine.locals[0]);
     machine.sum
 }
@@ -60,8 +63,9 @@ impl Machine {
 
     fn statements(&mut self, statements: &[Statement]) -> Flow {
         for statement in statements {
-            if let branch @ Flow::Branch { .. } = self.statement(statement) {
-                return branch;
+            match self.statement(statement) {
+                Flow::Next => {}
+                flow => return flow,
             }
         }
         Flow::Next
@@ -80,6 +84,15 @@ impl Machine {
                 depth: depth - 1,
                 value,
             }),
+            thrown @ Flow::Throw { .. } => Err(thrown),
+        }
+    }
+
+    /// Runs statements from which only falling through leads on.
+    fn straight(&mut self, statements: &[Statement]) -> Result<(), Flow> {
+        match self.statements(statements) {
+            Flow::Next => Ok(()),
+            flow => Err(flow),
         }
     }
 
@@ -121,16 +134,12 @@ impl Machine {
         match statement {
             Statement::Hold(local, body) => {
                 let held = self.get(*local);
-                if let branch @ Flow::Branch { .. } = self.statements(body) {
-                    return Err(branch);
-                }
+                self.straight(body)?;
                 self.fold(held);
             }
             Statement::HoldTwo { to, held, body } => {
                 let [first, second] = held.map(|local| self.get(local));
-                if let branch @ Flow::Branch { .. } = self.statements(body) {
-                    return Err(branch);
-                }
+                self.straight(body)?;
                 self.fold(first);
                 let inner = self.new_object(6, second);
                 let outer = self.new_object(5, inner);
@@ -203,9 +212,59 @@ impl Machine {
                     });
                 }
             }
+            Statement::Throw {
+                local,
+                tag,
+                condition,
+                ..
+            } => {
+                if self.go_on(*condition) {
+                    let (tag, value) = (*tag, self.get(*local));
+                    return Err(Flow::Throw { tag, value });
+                }
+            }
+            Statement::Catch {
+                to,
+                tags,
+                again,
+                legacy,
+                body,
+            } => {
+                let value = match self.guarded(*legacy, body) {
+                    Ok(value) => value.unwrap_or(self.get(*to)),
+                    Err(Flow::Throw { tag, value }) if tags[tag] => {
+                        self.fold(value);
+                        if again.is_some_and(|again| self.go_on(again)) {
+                            return Err(Flow::Throw { tag, value });
+                        }
+                        value
+                    }
+                    Err(flow) => return Err(flow),
+                };
+                self.set(*to, value);
+            }
             _ => unreachable!("run by the caller"),
         }
         Ok(Flow::Next)
+    }
+
+    /// Runs the body of a handler: as [`Self::within`], with the labels around the body.
+    fn guarded(&mut self, legacy: bool, body: &[Statement]) -> Result<Option<Ref>, Flow> {
+        if legacy {
+            return self.within(Label::BlockRef, body);
+        }
+        self.labels.extend([Label::BlockRef, Label::Hidden]);
+        let flow = self.within(Label::Block, body);
+        self.labels.truncate(self.labels.len() - 2);
+        match flow {
+            Ok(_) => Ok(None),
+            Err(Flow::Branch { depth: 1, value }) => Ok(Some(value)),
+            Err(Flow::Branch { depth, value }) => Err(Flow::Branch {
+                depth: depth - 2,
+                value,
+            }),
+            Err(flow) => Err(flow),
+        }
     }
 
     fn if_ref(&mut self, statement: &Statement) -> Result<(), Flow> {

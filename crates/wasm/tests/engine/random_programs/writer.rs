@@ -132,6 +132,26 @@ impl Writer {
                 self.branch(*label, *local, Some(*mask));
             }
             Statement::Branch { label, local } => self.branch(*label, *local, None),
+            Statement::Throw {
+                local,
+                tag,
+                condition: mask,
+                calls: true,
+            } => self.push(&format!(
+                "(call $throw{tag} (local.get {local}) {})",
+                condition(*mask)
+            )),
+            Statement::Throw {
+                local,
+                tag,
+                condition: mask,
+                calls: false,
+            } => self.push(&format!(
+                "{} if (throw $t{tag} (local.get {local})) end",
+                condition(*mask)
+            )),
+            Statement::Catch { legacy: true, .. } => self.legacy_try(statement),
+            Statement::Catch { .. } => self.try_table(statement),
             Statement::Table {
                 to,
                 locals: [first, second],
@@ -142,6 +162,62 @@ impl Writer {
             )),
             _ => unreachable!("written by the caller"),
         }
+    }
+
+    fn try_table(&mut self, statement: &Statement) {
+        let Statement::Catch {
+            to,
+            tags,
+            again,
+            body,
+            ..
+        } = statement
+        else {
+            unreachable!("checked by the caller")
+        };
+        let catches: String = (0..2)
+            .filter(|tag| tags[*tag])
+            .map(|tag| format!("(catch_ref $t{tag} 0)"))
+            .collect();
+        self.push(&format!(
+            "block (result {REF}) block (result {REF} (ref exn)) try_table {catches}"
+        ));
+        self.labels.extend([Label::BlockRef, Label::Hidden]);
+        self.within(Label::Block, body);
+        self.labels.truncate(self.labels.len() - 2);
+        self.push(&format!(
+            "end (local.get {to}) (br 1) end (local.set $e) (call $keep)"
+        ));
+        if let Some(again) = again {
+            self.push(&format!(
+                "{} if (throw_ref (local.get $e)) end",
+                condition(*again)
+            ));
+        }
+        self.push(&format!("end (local.set {to})"));
+    }
+
+    fn legacy_try(&mut self, statement: &Statement) {
+        let Statement::Catch {
+            to,
+            tags,
+            again,
+            body,
+            ..
+        } = statement
+        else {
+            unreachable!("checked by the caller")
+        };
+        self.push(&format!("try (result {REF})"));
+        self.within(Label::BlockRef, body);
+        self.push(&format!("(local.get {to})"));
+        for tag in (0..2).filter(|tag| tags[*tag]) {
+            self.push(&format!("catch $t{tag} (call $keep)"));
+            if let Some(again) = again {
+                self.push(&format!("{} if rethrow 1 end", condition(*again)));
+            }
+        }
+        self.push(&format!("end (local.set {to})"));
     }
 
     fn branch(&mut self, number: usize, local: u32, mask: Option<u32>) {
@@ -175,12 +251,24 @@ pub(crate) fn module(statements: &[Statement]) -> String {
         r#"(module
           (type $box (struct (field (mut i32)) (field (mut (ref null $box)))))
           (type $boxes (array (mut (ref null $box))))
+          (tag $t0 (param {REF}))
+          (tag $t1 (param {REF}))
           (global $sum (mut i32) (i32.const 0))
           (global $fuel (mut i32) (i32.const {FUEL}))
           (func $fold (param $b {REF})
             (global.set $sum (i32.add (i32.mul (global.get $sum) (i32.const 31))
               (if (result i32) (ref.is_null (local.get $b))
                 (then (i32.const 7)) (else (struct.get $box 0 (local.get $b)))))))
+          (func $keep (param $b {REF}) (result {REF})
+            (call $fold (local.get $b))
+            (drop (struct.new $box (i32.const 1) (local.get $b)))
+            (local.get $b))
+          (func $throw0 (param $b {REF}) (param $really i32)
+            (drop (struct.new $box (i32.const 1) (local.get $b)))
+            (if (local.get $really) (then (throw $t0 (local.get $b)))))
+          (func $throw1 (param $b {REF}) (param $really i32)
+            (if (local.get $really) (then (throw $t1 (local.get $b))))
+            (drop (struct.new $box (i32.const 1) (local.get $b))))
           (func $next (param $b {REF}) (result {REF})
             (block $null (return (struct.get $box 1 (br_on_null $null (local.get $b)))))
             (ref.null $box))
@@ -194,8 +282,10 @@ pub(crate) fn module(statements: &[Statement]) -> String {
             (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))
             (i32.and (i32.gt_s (global.get $fuel) (i32.const 0))
               (i32.ne (i32.const 0) (i32.and (i32.xor (global.get $sum) (global.get $fuel)) (local.get $mask)))))
-          (func (export "run") (result i32) (local {locals})
-            {body}
+          (func (export "run") (result i32) (local {locals}) (local $e exnref)
+            (local.set 0 (block $thrown (result {REF})
+              (try_table (catch $t0 $thrown) (catch $t1 $thrown) {body})
+              (local.get 0)))
             (call $fold (local.get 0))
             (global.get $sum)))"#,
         locals = format!("{REF} ").repeat(LOCALS as usize),
