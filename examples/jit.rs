@@ -234,7 +234,6 @@ impl Code {
             handlers: compiled.handlers,
             traps: compiled.traps,
             functions: Vec::new(),
-            handlers: Vec::new(),
         })?);
         Ok(start)
     }

@@ -234,8 +234,10 @@ pub(super) fn set_path_times(
     let dir = &guest.ctx.descriptors.directory(fd)?.dir;
     let path = guest.memory.path(path, path_bytes)?;
     let [access, modification] = times_to_set(access, modification, flags)?;
-    Ok(match follows_links(lookup)? {
-        true => dir.set_times(path, access, modification)?,
-        false => dir.set_symlink_times(path, access, modification)?,
-    })
+    if follows_links(lookup)? {
+        dir.set_times(path, access, modification)?;
+    } else {
+        dir.set_symlink_times(path, access, modification)?;
+    }
+    Ok(())
 }

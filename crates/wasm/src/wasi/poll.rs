@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The most that can be waited for at once.
 const MAX_SUBSCRIPTIONS: u32 = 4096;
 
-const SUBSCRIPTION_BYTES: u64 = 48;
+const SUBSCRIPTION_BYTES: usize = 48;
 const EVENT_BYTES: usize = 32;
 
 /// Kinds of subscriptions and events.
@@ -49,7 +49,7 @@ struct Event {
     outcome: Result<u64, Errno>,
 }
 
-fn subscription(bytes: [u8; SUBSCRIPTION_BYTES as usize]) -> Result<Subscription, Errno> {
+fn subscription(bytes: [u8; SUBSCRIPTION_BYTES]) -> Result<Subscription, Errno> {
     let word = |at: usize| {
         let word = bytes[at..at + 8].try_into();
         u64::from_le_bytes(word.expect("eight bytes were taken"))
@@ -96,7 +96,7 @@ fn subscriptions(
     if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Err(Errno::Inval);
     }
-    let at = |index: u64| u64::from(address) + index * SUBSCRIPTION_BYTES;
+    let at = |index: u64| u64::from(address) + index * SUBSCRIPTION_BYTES as u64;
     (0..u64::from(count))
         .map(|index| subscription(memory.array(at(index))?))
         .collect()

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 
 /// Transfers go through a buffer of at most this size.
-const MAX_PIECE_BYTES: u64 = 64 << 10;
+const MAX_PIECE_BYTES: usize = 64 << 10;
 
 /// Where in a file.
 #[derive(Clone, Copy)]
@@ -21,9 +21,9 @@ enum Place {
 /// The buffers in pieces, in order: address, and how many bytes.
 fn pieces(buffers: &[Buffer]) -> impl Iterator<Item = (u64, usize)> {
     buffers.iter().flat_map(|buffer| {
-        let starts = (0..buffer.bytes).step_by(MAX_PIECE_BYTES as usize);
+        let starts = (0..buffer.bytes).step_by(MAX_PIECE_BYTES);
         starts.map(|start| {
-            let bytes = (buffer.bytes - start).min(MAX_PIECE_BYTES);
+            let bytes = (buffer.bytes - start).min(MAX_PIECE_BYTES as u64);
             (
                 buffer.address + start,
                 usize::try_from(bytes).unwrap_or(usize::MAX),
