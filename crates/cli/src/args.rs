@@ -63,7 +63,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Runs a program, or one of its exported functions.
     #[command(after_help = RUN_NOTES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Runs scripts of WebAssembly's test suite and reports what passed.
     #[command(after_help = WAST_NOTES)]
     Wast(WastArgs),
@@ -321,7 +321,7 @@ mod tests {
     fn run(line: &str) -> Result<RunArgs, String> {
         let words = line.split_whitespace().map(OsString::from);
         match parse(words).map_err(|error| one_line(&error))?.command {
-            Command::Run(args) => Ok(args),
+            Command::Run(args) => Ok(*args),
             other => panic!("not a `run`: {other:?}"),
         }
     }
