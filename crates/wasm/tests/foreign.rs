@@ -6,6 +6,8 @@
 
 #![expect(clippy::print_stdout, reason = "says that it skips")]
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::path::{Path, PathBuf};
 use windrow::{CollectorKind, Config, MemoryKind, Statistics, Zeal};
 use windrow_wasm::wasi::{self, Captured, WasiBuilder};
