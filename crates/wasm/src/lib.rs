@@ -22,8 +22,9 @@
 //!
 //! A program is stopped by a [`Trap`], which says why and in which functions; the store stays
 //! usable. The engine has core WebAssembly 1.0, multi-value, sign extension, saturating conversion,
-//! bulk memory, reference types, extended constant expressions, typed function references and
-//! garbage collection. A module that needs more is refused with the feature's name.
+//! bulk memory, reference types, extended constant expressions, typed function references, garbage
+//! collection, tail calls, exceptions (the legacy form too), vectors and several memories. A module
+//! that needs more is refused with the feature's name.
 
 #[expect(
     unsafe_code,
