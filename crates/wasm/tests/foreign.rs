@@ -5,7 +5,6 @@
 //! engine lacks a feature that a program needs.
 
 #![expect(clippy::print_stdout, reason = "says that it skips")]
-
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
