@@ -10,4 +10,5 @@ mod process;
 mod programs;
 mod stats;
 mod traps;
+mod wasi;
 mod wast;

@@ -4,7 +4,9 @@ use super::errno::Errno;
 use super::listing::Listed;
 use super::stdio::{Input, Output};
 use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
+use std::os::fd::OwnedFd;
 
 /// The most descriptors a program can have; the system may allow fewer.
 const MAX_DESCRIPTORS: usize = 1 << 16;
@@ -54,6 +56,12 @@ impl OpenDirectory {
             given: Some(name),
             listing: Vec::new(),
         }
+    }
+
+    /// The directory opened anew for reading, which `dir` need not be.
+    pub(super) fn reading(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.dir, ".", flags, Mode::empty())?)
     }
 }
 

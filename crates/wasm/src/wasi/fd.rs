@@ -102,7 +102,7 @@ pub(super) fn allocate(
 pub(super) fn datasync(guest: &mut Guest<'_>, fd: u32) -> Result<(), Errno> {
     match guest.ctx.descriptors.any(fd)? {
         Descriptor::File(file) => Ok(file.file.sync_data()?),
-        Descriptor::Directory(directory) => Ok(rustix::fs::fdatasync(&directory.dir)?),
+        Descriptor::Directory(directory) => Ok(rustix::fs::fdatasync(directory.reading()?)?),
         Descriptor::Input(_) | Descriptor::Output(_) => Err(Errno::Inval),
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn datasync(guest: &mut Guest<'_>, fd: u32) -> Result<(), Errno> {
 pub(super) fn sync(guest: &mut Guest<'_>, fd: u32) -> Result<(), Errno> {
     match guest.ctx.descriptors.any(fd)? {
         Descriptor::File(file) => Ok(file.file.sync_all()?),
-        Descriptor::Directory(directory) => Ok(rustix::fs::fsync(&directory.dir)?),
+        Descriptor::Directory(directory) => Ok(rustix::fs::fsync(directory.reading()?)?),
         Descriptor::Input(_) | Descriptor::Output(_) => Err(Errno::Inval),
     }
 }

@@ -12,7 +12,7 @@ use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::time::{Duration, SystemTime};
 
 /// Bytes of what `fd_filestat_get` and `path_filestat_get` write.
-const FILESTAT_BYTES: usize = 64;
+const FILESTAT_BYTES: u32 = 64;
 
 /// Which times are set, and to what.
 mod set {
@@ -70,7 +70,7 @@ impl FileStat {
             modification,
             change,
         ];
-        let mut bytes = [0; FILESTAT_BYTES];
+        let mut bytes = [0; FILESTAT_BYTES as usize];
         for (target, word) in bytes.chunks_exact_mut(8).zip(words) {
             target.copy_from_slice(&word.to_le_bytes());
         }
@@ -125,6 +125,7 @@ pub(super) fn of_path(
     path_bytes: u32,
     stat: u32,
 ) -> Result<(), Errno> {
+    guest.memory.range(stat, FILESTAT_BYTES)?;
     let dir = &guest.ctx.descriptors.directory(fd)?.dir;
     let path = guest.memory.path(path, path_bytes)?;
     let found = match follows_links(lookup)? {
@@ -206,13 +207,17 @@ pub(super) fn set_descriptor_times(
     flags: u32,
 ) -> Result<(), Errno> {
     let [access, modification] = times_to_set(access, modification, flags)?;
-    let times = Timestamps {
-        last_access: timespec(access)?,
-        last_modification: timespec(modification)?,
-    };
     match guest.ctx.descriptors.any(fd)? {
-        Descriptor::File(file) => Ok(rustix::fs::futimens(&file.file, &times)?),
-        Descriptor::Directory(directory) => Ok(rustix::fs::futimens(&directory.dir, &times)?),
+        Descriptor::File(file) => {
+            let times = Timestamps {
+                last_access: timespec(access)?,
+                last_modification: timespec(modification)?,
+            };
+            Ok(rustix::fs::futimens(&file.file, &times)?)
+        }
+        Descriptor::Directory(directory) => {
+            Ok(directory.dir.set_times(".", access, modification)?)
+        }
         Descriptor::Input(_) | Descriptor::Output(_) => Err(Errno::Badf),
     }
 }

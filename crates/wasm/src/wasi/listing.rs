@@ -4,10 +4,11 @@
 //! there: entries that come or go meanwhile move no others. Names that are not UTF-8, which no
 //! program could use, are left out.
 
+use super::descriptors::OpenDirectory;
 use super::errno::Errno;
 use super::fd::kind;
 use super::guest::{Buffer, Guest, GuestMemory};
-use cap_std::fs::{Dir, MetadataExt};
+use cap_std::fs::MetadataExt;
 use rustix::fs::FileType;
 
 /// The most entries of a directory that can be listed.
@@ -41,7 +42,7 @@ const fn kind_of(ty: FileType) -> u8 {
 ///
 /// # Errors
 /// [`Errno::Nomem`] if there are too many entries.
-fn list(dir: &Dir) -> Result<Vec<Listed>, Errno> {
+fn list(opened: &OpenDirectory) -> Result<Vec<Listed>, Errno> {
     let directory = |name: &str, inode| Listed {
         name: name.into(),
         inode,
@@ -49,10 +50,10 @@ fn list(dir: &Dir) -> Result<Vec<Listed>, Errno> {
     };
     // Which directory the parent is, a program may have no business to know.
     let mut listing = vec![
-        directory(".", dir.dir_metadata()?.ino()),
+        directory(".", opened.dir.dir_metadata()?.ino()),
         directory("..", 0),
     ];
-    for entry in rustix::fs::Dir::read_from(dir)? {
+    for entry in rustix::fs::Dir::new(opened.reading()?)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().to_str() else {
             continue;
@@ -87,7 +88,7 @@ fn write(
         used += bytes.len() as u64;
         Ok::<bool, Errno>(used < room.bytes)
     };
-    for (entry, next) in entries.iter().zip(first + 1..) {
+    for (entry, next) in entries.iter().zip(first.saturating_add(1)..) {
         let name_bytes = u32::try_from(entry.name.len()).map_err(|_| Errno::Overflow)?;
         let mut head = [0; ENTRY_BYTES];
         head[..8].copy_from_slice(&next.to_le_bytes());
@@ -115,7 +116,7 @@ pub(super) fn readdir(
     let room = memory.range(buffer, buffer_bytes)?;
     let directory = ctx.descriptors.directory(fd)?;
     if first == 0 || directory.listing.is_empty() {
-        directory.listing = list(&directory.dir)?;
+        directory.listing = list(directory)?;
     }
     let skipped = usize::try_from(first).unwrap_or(usize::MAX);
     let entries = directory.listing.get(skipped..).unwrap_or_default();

@@ -115,6 +115,7 @@ pub(super) fn readlink(
     written: u32,
 ) -> Result<(), Errno> {
     let dir = &guest.ctx.descriptors.directory(fd)?.dir;
+    guest.memory.range(written, 4)?;
     let range = guest.memory.range(buffer, buffer_bytes)?;
     let target = dir.read_link(guest.memory.path(path, path_bytes)?)?;
     let target = target.as_os_str().as_bytes();
