@@ -1,24 +1,37 @@
 //! Collectors with one fault each: the kit must find it and say where it is.
 
-use crate::mark_sweep::MarkSweepCollector;
+use crate::sticky::{Mistake, StickyCollector};
+use std::collections::HashSet;
 use std::sync::Arc;
 use windrow::CollectorKind;
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, GcRef, Header, HeapContext,
     HeapError, HeapLimits, Memory, MutatorAbi, ObjectRef, Properties, RootKind, RootVisitor,
-    ShapeKind, Usage, Violation,
+    ShapeKind, Usage, Violation, load_ref, slots,
 };
-use windrow_testkit::{Effort, prove};
+use windrow_testkit::{Effort, Recorder, VARIABLES, prove};
 
 /// What a collector does wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fault {
+pub(crate) enum Fault {
     /// Does not see roots of one kind.
     ForgetsRoots(RootKind),
-    /// Leaves the last word of each object behind.
+    /// Sees the roots of the innermost call and of none that waits for it.
+    MissesCallers,
+    /// Leaves the last byte of each object behind.
     CopiesShort,
     /// Leaves the last element of each array behind.
     LosesLastElement,
+    /// Makes two objects of one that is referred to twice.
+    ForwardsTwice,
+    /// Gives the last object the type of the first.
+    ConfusesTypes,
+    /// Ignores that a reference is stored in an object.
+    SkipsTheWriteBarrier,
+    /// Ignores that a run of references is stored in an object.
+    SkipsTheRangeBarrier,
+    /// Runs the weak phase a second time.
+    RepeatsTheWeakPhase,
     /// Says of every object with a host value that it died.
     DropsHostDataEarly,
     /// Says of every object with a host value that it lives.
@@ -37,9 +50,9 @@ enum Fault {
 
 /// A right collector with a fault added.
 #[derive(Debug)]
-struct Faulty {
-    inner: Arc<dyn Collector>,
-    fault: Fault,
+pub(crate) struct Faulty {
+    pub(crate) inner: Arc<dyn Collector>,
+    pub(crate) fault: Fault,
 }
 
 impl Collector for Faulty {
@@ -85,18 +98,23 @@ struct FaultyHeap {
 }
 
 impl FaultyHeap {
-    /// Wipes what a collection that copied too little would have left behind.
-    fn wipe(&self, cx: &mut HeapContext<'_>) -> Result<(), HeapError> {
+    /// Leaves the heap as a wrong collection would have.
+    fn tamper(&mut self, cx: &mut HeapContext<'_>) -> Result<(), HeapError> {
         let mut objects = Vec::new();
         self.inner
             .visit_objects(cx, &mut |object, bytes| objects.push((object, bytes)))?;
-        for (object, bytes) in objects {
+        if let (Fault::ConfusesTypes, [(first, _), .., (last, _)]) = (self.fault, &objects[..]) {
+            let ty = Header::read(cx.memory, *first).type_id();
+            cx.memory.store_u32(last.offset(), ty.bits());
+        }
+        for (object, bytes) in &objects {
+            let (object, bytes) = (*object, *bytes);
             let end = object.offset() + u32::try_from(bytes).expect("objects fit the heap");
             let shape = *cx.types.shape(Header::read(cx.memory, object).type_id());
             let length = cx.memory.load_u32(object.offset() + 8);
             let is_array = shape.kind == ShapeKind::Array;
             match self.fault {
-                Fault::CopiesShort if bytes > 16 => cx.memory.fill(end - 8, 8, 0),
+                Fault::CopiesShort if bytes > 8 => cx.memory.fill(end - 1, 1, 0),
                 Fault::LosesLastElement if is_array && length > 0 => {
                     let last = shape.size_bytes + ((length - 1) << shape.element_log2);
                     cx.memory
@@ -105,7 +123,36 @@ impl FaultyHeap {
                 _ => {}
             }
         }
+        if self.fault == Fault::ForwardsTwice {
+            self.split_shared(cx, &objects);
+        }
         Ok(())
+    }
+
+    /// Gives the second of two references to one object a copy of its own.
+    fn split_shared(&mut self, cx: &mut HeapContext<'_>, objects: &[(ObjectRef, u64)]) {
+        let mut seen = HashSet::new();
+        let mut second = None;
+        for (object, bytes) in objects {
+            let header = Header::read(cx.memory, *object);
+            let shape = cx.types.shape(header.type_id());
+            let bytes = u32::try_from(*bytes).expect("objects fit the heap");
+            slots(cx.memory, cx.types, header, shape, *object, bytes).for_each(|slot| {
+                let target = load_ref(cx.memory, slot).as_object();
+                second = second.or(target
+                    .filter(|target| !seen.insert(*target))
+                    .zip(Some(slot)));
+            });
+        }
+        let Some((target, slot)) = second else { return };
+        let of_target = objects.iter().find(|(object, _)| *object == target);
+        let bytes = of_target.map_or(0, |(_, bytes)| u32::try_from(*bytes).unwrap_or(0));
+        let header = Header::read(cx.memory, target).bits();
+        self.inner.set_budget(cx, 1 << 16);
+        if let Ok(copy) = self.inner.allocate(cx, bytes, header) {
+            cx.memory.copy(target.offset(), copy.offset(), bytes);
+            cx.memory.store_u32(slot, copy.to_ref().bits());
+        }
     }
 }
 
@@ -136,7 +183,7 @@ impl GcHeap for FaultyHeap {
                 fault: self.fault,
             },
         )?;
-        self.wipe(cx)
+        self.tamper(cx)
     }
 
     fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64) {
@@ -158,7 +205,9 @@ impl GcHeap for FaultyHeap {
         slot: u32,
         value: GcRef,
     ) {
-        self.inner.write_barrier(cx, owner, slot, value);
+        if self.fault != Fault::SkipsTheWriteBarrier {
+            self.inner.write_barrier(cx, owner, slot, value);
+        }
     }
 
     fn range_barrier(
@@ -168,7 +217,9 @@ impl GcHeap for FaultyHeap {
         first_slot: u32,
         count: u32,
     ) {
-        self.inner.range_barrier(cx, owner, first_slot, count);
+        if self.fault != Fault::SkipsTheRangeBarrier {
+            self.inner.range_barrier(cx, owner, first_slot, count);
+        }
     }
 
     fn visit_objects(
@@ -194,6 +245,7 @@ impl CollectionClient for FaultyClient<'_> {
         self.inner.visit_roots(&mut Blinkered {
             inner: visitor,
             fault: self.fault,
+            frame_slots: 0,
         })
     }
 
@@ -203,6 +255,10 @@ impl CollectionClient for FaultyClient<'_> {
             Fault::DropsHostDataLate => self
                 .inner
                 .process_weak(&mut |object| survivor(object).or(Some(object))),
+            Fault::RepeatsTheWeakPhase => {
+                self.inner.process_weak(survivor);
+                self.inner.process_weak(survivor);
+            }
             _ => self.inner.process_weak(survivor),
         }
     }
@@ -211,11 +267,19 @@ impl CollectionClient for FaultyClient<'_> {
 struct Blinkered<'a> {
     inner: &'a mut dyn RootVisitor,
     fault: Fault,
+    /// How many slots of frames there were so far.
+    frame_slots: usize,
 }
 
 impl RootVisitor for Blinkered<'_> {
     fn visit(&mut self, kind: RootKind, slot: &mut GcRef) {
-        if self.fault != Fault::ForgetsRoots(kind) {
+        self.frame_slots += usize::from(kind == RootKind::Frame);
+        let is_missed = match self.fault {
+            Fault::ForgetsRoots(forgotten) => kind == forgotten,
+            Fault::MissesCallers => kind == RootKind::Frame && self.frame_slots > VARIABLES,
+            _ => false,
+        };
+        if !is_missed {
             self.inner.visit(kind, slot);
         }
     }
@@ -225,18 +289,20 @@ impl RootVisitor for Blinkered<'_> {
 fn is_caught(inner: Arc<dyn Collector>, fault: Fault, clues: &[&str]) {
     let name = inner.name();
     let collector: Arc<dyn Collector> = Arc::new(Faulty { inner, fault });
-    let Err(counterexample) = prove(&collector, Effort::cases(300)) else {
-        panic!("{name} with the fault {fault:?} passed for right");
+    fails(&collector, &format!("{name}, {fault:?}"), clues);
+}
+
+fn fails(collector: &Arc<dyn Collector>, what: &str, clues: &[&str]) {
+    let Err(counterexample) = prove(collector, Effort::cases(300)) else {
+        panic!("{what}: passed for right");
     };
     let failure = counterexample.failure.to_string();
-    eprintln!(
-        "{name}, {fault:?}, {} steps: {failure}",
-        counterexample.case.steps.len()
-    );
+    let steps = counterexample.case.steps.len();
+    eprintln!("{what}, {steps} steps: {failure}");
     let points_at_it = clues.iter().any(|clue| failure.contains(clue));
     assert!(
         points_at_it,
-        "{name}, {fault:?}: the message does not point at the fault: {failure}"
+        "{what}: the message does not point at the fault: {failure}"
     );
 }
 
@@ -244,8 +310,8 @@ fn copying() -> Arc<dyn Collector> {
     CollectorKind::Copying.instance()
 }
 
-fn mark_sweep() -> Arc<dyn Collector> {
-    Arc::new(MarkSweepCollector)
+fn sticky() -> Arc<dyn Collector> {
+    Arc::new(StickyCollector::default())
 }
 
 #[test]
@@ -261,7 +327,7 @@ fn every_forgotten_kind_of_root_is_caught() {
         (RootKind::ScopedHandle, "scoped handle"),
         (RootKind::OwnedHandle, "owned handle"),
     ] {
-        for inner in [copying(), mark_sweep()] {
+        for inner in [copying(), sticky()] {
             is_caught(
                 inner,
                 Fault::ForgetsRoots(kind),
@@ -269,7 +335,7 @@ fn every_forgotten_kind_of_root_is_caught() {
             );
         }
     }
-    for inner in [copying(), mark_sweep()] {
+    for inner in [copying(), sticky()] {
         is_caught(
             inner,
             Fault::ForgetsRoots(RootKind::InFlight),
@@ -290,8 +356,82 @@ fn what_copying_leaves_behind_is_caught() {
 }
 
 #[test]
+fn callers_that_are_missed_are_caught() {
+    for inner in [copying(), sticky()] {
+        is_caught(
+            inner,
+            Fault::MissesCallers,
+            &["of kind Frame", "of the caller"],
+        );
+    }
+}
+
+#[test]
+fn objects_taken_for_others_are_caught() {
+    is_caught(
+        copying(),
+        Fault::ForwardsTwice,
+        &["leads to as well", "bytes are live"],
+    );
+    for inner in [copying(), sticky()] {
+        is_caught(
+            inner,
+            Fault::ConfusesTypes,
+            &[
+                "found an object of type",
+                "of a type it may not hold",
+                "header of no type",
+                "has not the",
+                "names no type",
+            ],
+        );
+    }
+}
+
+#[test]
+fn skipped_barriers_are_caught() {
+    for fault in [Fault::SkipsTheWriteBarrier, Fault::SkipsTheRangeBarrier] {
+        is_caught(sticky(), fault, &["which is no object", "expected"]);
+    }
+}
+
+#[test]
+fn a_live_cycle_freed_and_a_stale_remembered_entry_are_caught() {
+    for (mistake, clues) in [
+        (
+            Mistake::FreesCycles,
+            ["of its own, found", "which is no object"],
+        ),
+        (
+            Mistake::KeepsTheRemembered,
+            ["is remembered and no object", "leads to no object"],
+        ),
+    ] {
+        let collector: Arc<dyn Collector> = Arc::new(StickyCollector {
+            mistake: Some(mistake),
+        });
+        fails(&collector, &format!("{mistake:?}"), &clues);
+    }
+}
+
+#[test]
+fn a_weak_phase_run_twice_is_caught() {
+    for inner in [copying(), sticky()] {
+        let collector: Arc<dyn Collector> = Arc::new(Recorder::new(Arc::new(Faulty {
+            inner,
+            fault: Fault::RepeatsTheWeakPhase,
+        })));
+        fails(
+            &collector,
+            "a weak phase run twice",
+            &["the weak phase 2 times", "was dropped"],
+        );
+    }
+}
+
+#[test]
 fn host_data_dropped_early_or_late_is_caught() {
-    for inner in [copying(), mark_sweep()] {
+    for inner in [copying(), sticky()] {
         is_caught(
             Arc::clone(&inner),
             Fault::DropsHostDataEarly,
@@ -303,7 +443,7 @@ fn host_data_dropped_early_or_late_is_caught() {
 
 #[test]
 fn false_accounts_are_caught() {
-    for inner in [copying(), mark_sweep()] {
+    for inner in [copying(), sticky()] {
         is_caught(
             Arc::clone(&inner),
             Fault::MiscountsBytes,

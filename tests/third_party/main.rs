@@ -2,19 +2,21 @@
 //! without a line changed here; and broken ones, which the kit must find.
 
 mod free_list;
-mod mark_sweep;
-mod recorder;
+mod sticky;
 mod faults;
+mod compiled;
+mod conformance;
 
-use mark_sweep::MarkSweepCollector;
 use std::sync::Arc;
+use sticky::StickyCollector;
 use windrow::{CollectionKind, Config, FieldType, HeapError, MemoryKind, StructType, ValType};
 use windrow_core::{Collector, Isolate, IsolateConfig};
-use windrow_testkit::{Effort, prove};
+use windrow_testkit::{Effort, Recorder, prove};
 
 #[test]
 fn a_foreign_collector_is_proved_by_the_kit() {
-    let collector: Arc<dyn Collector> = Arc::new(MarkSweepCollector);
+    let collector: Arc<dyn Collector> =
+        Arc::new(Recorder::new(Arc::new(StickyCollector::default())));
     match prove(&collector, Effort::from_environment(200)) {
         Ok(figures) => assert!(figures.host_values_dropped > 0, "{figures:?}"),
         Err(counterexample) => panic!("{counterexample}"),
@@ -24,12 +26,12 @@ fn a_foreign_collector_is_proved_by_the_kit() {
 #[test]
 fn a_foreign_collector_serves_a_store() {
     for memory in [MemoryKind::Guarded, MemoryKind::Checked] {
-        let foreign: Arc<dyn Collector> = Arc::new(MarkSweepCollector);
+        let foreign: Arc<dyn Collector> = Arc::new(StickyCollector::default());
         let config = Config::new()
             .collector(foreign)
             .memory(memory)
             .heap_max_bytes(1 << 20);
-        assert_eq!(config.chosen_collector().name(), "third-party-mark-sweep");
+        assert_eq!(config.chosen_collector().name(), "third-party-sticky");
         let mut store = windrow::Store::new(&config).unwrap();
         let cell = StructType::new([FieldType::mutable(ValType::I64)]);
         let cell = store.types().register_struct(cell).unwrap();
@@ -45,7 +47,10 @@ fn a_foreign_collector_serves_a_store() {
 
 #[test]
 fn a_store_without_its_barrier_is_noticed() {
-    let mut isolate = Isolate::new(IsolateConfig::new(Arc::new(MarkSweepCollector))).unwrap();
+    let mut isolate = Isolate::new(IsolateConfig::new(Arc::new(Recorder::new(Arc::new(
+        StickyCollector::default(),
+    )))))
+    .unwrap();
     let cell = StructType::new([FieldType::mutable(ValType::ANYREF)]);
     let cell = isolate.types().register_struct(cell).unwrap();
     isolate.sync_types();

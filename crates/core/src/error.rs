@@ -79,6 +79,16 @@ pub enum HeapError {
     /// The heap holds what cannot be. It is poisoned: every later call returns this error.
     #[error("the heap is corrupt: {0}")]
     Corrupt(#[from] Corruption),
+    /// A collection is needed, in a scope that forbids them. The heap stays usable.
+    #[error("{} are needed, for which the heap must be collected, and a NoGc scope forbids that; allocate before the scope, or leave it", Bytes(*needed_bytes))]
+    CollectionForbidden {
+        /// Bytes of the allocation that failed; zero where a collection was asked for.
+        needed_bytes: u64,
+    },
+    /// A panic in a root source, or in a collector, ended a collection half-way. The heap is
+    /// poisoned: every later call returns this error.
+    #[error("a panic cut a collection short, so the heap cannot be used; drop its store")]
+    CollectionCutShort,
     /// Compiled frames could not be followed.
     #[error("the stack of compiled frames is corrupt at pc {pc:#x}, frame {frame}: {reason}")]
     CorruptStack {

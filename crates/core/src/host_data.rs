@@ -11,6 +11,7 @@
 
 use crate::ObjectRef;
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A value the heap knows nothing about.
 pub type HostValue = Box<dyn Any + Send + Sync>;
@@ -35,6 +36,49 @@ pub struct HostData {
     len: usize,
     bytes: u64,
     budget_bytes: u64,
+}
+
+/// Host values whose objects died. Each is dropped, whatever the drop of another does.
+#[derive(Default)]
+pub(crate) struct DeadValues(pub(crate) Vec<HostValue>);
+
+impl DeadValues {
+    /// Drops them in order, then passes on the first panic there was.
+    pub(crate) fn drop_all(mut self) {
+        if let Some(panic) = self.drop_each() {
+            resume_unwind(panic);
+        }
+    }
+
+    fn drop_each(&mut self) -> Option<Box<dyn Any + Send>> {
+        let mut first = None;
+        for value in self.0.drain(..) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+                first.get_or_insert(panic);
+            }
+        }
+        first
+    }
+}
+
+impl Drop for DeadValues {
+    fn drop(&mut self) {
+        if let Some(panic) = self.drop_each()
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for HostData {
+    fn drop(&mut self) {
+        let values = self.entries.drain(..).filter_map(|entry| match entry {
+            Entry::Used { value, .. } => Some(value),
+            Entry::Free { .. } => None,
+        });
+        drop(DeadValues(values.collect()));
+    }
 }
 
 impl Default for HostData {

@@ -5,6 +5,7 @@
 //! open activations and the root sources, and it drives allocate -> collect -> grow -> retry.
 
 mod driver;
+mod no_gc;
 mod objects;
 #[expect(
     unsafe_code,
@@ -13,6 +14,7 @@ mod objects;
 mod trusted;
 mod verify;
 
+pub use no_gc::NoGc;
 pub use objects::ExternError;
 
 use crate::activation::Activations;
@@ -90,6 +92,8 @@ pub struct Isolate {
     /// Bytes reclaimed by all collections so far.
     reclaimed_bytes: u64,
     allocations_until_zeal: u32,
+    /// How many open scopes forbid collections.
+    no_gc_scopes: u32,
     poisoned: Option<HeapError>,
     host_data: HostData,
 }
@@ -150,6 +154,7 @@ impl Isolate {
             stats,
             reclaimed_bytes: 0,
             allocations_until_zeal: config.zeal.collect_every,
+            no_gc_scopes: 0,
             poisoned: None,
             host_data: HostData::default(),
             abi: config.collector.abi(),
@@ -257,6 +262,24 @@ impl Isolate {
     #[must_use]
     pub fn function(&self, id: FunctionId) -> Option<&FunctionEntry> {
         self.functions.entry(id)
+    }
+
+    /// Starts taking note of what is accessed in the heap, forgetting what was: a testing aid, for
+    /// checked memory; nothing is noted of guarded memory or by compiled code.
+    pub fn watch_accesses(&mut self) {
+        if let HeapMemory::Checked(memory) = &mut self.memory {
+            memory.watch_accesses();
+        }
+    }
+
+    /// Whether any byte of `at..at + len` was read or written since
+    /// [`Self::watch_accesses`], to within eight bytes; `None` where that is not watched.
+    #[must_use]
+    pub fn was_accessed(&self, at: u32, len: u32) -> Option<bool> {
+        match &self.memory {
+            HeapMemory::Checked(memory) => memory.was_accessed(at, len),
+            HeapMemory::Guarded(_) => None,
+        }
     }
 
     /// What the heap did so far.

@@ -49,7 +49,7 @@ pub use header::{
     load_ref,
 };
 pub use host_data::{HostData, HostValue};
-pub use isolate::{ExternError, Isolate, IsolateConfig};
+pub use isolate::{ExternError, Isolate, IsolateConfig, NoGc};
 pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
 pub use memory::{

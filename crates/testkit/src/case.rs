@@ -11,6 +11,9 @@ pub type Pick = u16;
 /// How many variables a mutator has: roots it reads and writes without a barrier.
 pub const VARIABLES: usize = 8;
 
+/// How many calls may be open at once.
+pub const MAX_CALLS: usize = 12;
+
 /// How many globals, table elements and items of a passive element segment there are together:
 /// roots written with a barrier.
 pub const STATICS: usize = 12;
@@ -175,6 +178,20 @@ pub enum Step {
         /// What the structs hold, as [`Init::Mixed`].
         seed: u64,
     },
+    /// Allocates a struct and sets a run of elements to it, with one barrier for the run: an old
+    /// object that alone leads to a new one.
+    Bury {
+        /// Picks a variable that holds an array.
+        array: Pick,
+        /// Picks the first element written.
+        index: u32,
+        /// How many, as far as the array reaches.
+        count: u16,
+        /// Picks the type.
+        ty: Pick,
+        /// What the struct holds, as [`Init::Mixed`].
+        seed: u64,
+    },
     /// Reads a field; a reference goes to a variable.
     ReadField {
         /// Picks a variable that holds a struct.
@@ -272,6 +289,19 @@ pub enum Step {
         /// Which.
         place: Pick,
         /// The variable the reference goes to.
+        into: Pick,
+    },
+    /// Calls a function: the variables stay behind in the caller's frame, where they are roots,
+    /// and the callee has two of them as arguments and the rest null.
+    Call {
+        /// The variables passed on, which become the first ones.
+        args: (Pick, Pick),
+    },
+    /// Returns from the innermost call; one variable is the result.
+    Return {
+        /// The variable returned.
+        from: Pick,
+        /// The caller's variable it goes to.
         into: Pick,
     },
     /// Opens a scope of handles.

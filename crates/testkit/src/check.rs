@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::mutator::root_kind;
 use crate::run::Run;
 use std::sync::Arc;
-use windrow_core::{Collector, Statistics};
+use windrow_core::{Collector, Statistics, TypeRegistry};
 
 /// Runs a case on a collector and compares everything that can be seen with the model.
 ///
@@ -52,32 +52,57 @@ pub(crate) fn check_counting(
     case: &TestCase,
     figures: &mut Figures,
 ) -> Result<(), Failure> {
-    let moves_objects = collector.abi().moves_objects;
-    let before = |what| Failure {
+    let Some(mut examiner) = Examiner::new(collector, Arc::new(TypeRegistry::new()), case)? else {
+        return Ok(());
+    };
+    for index in 0..=case.steps.len() {
+        examiner.step(index)?;
+    }
+    examiner.count(figures);
+    examiner.finish()
+}
+
+/// Runs several cases at once, in stores that share their types, and compares each with its model.
+///
+/// The stores take turns, a step each; each comes into being some steps after the one before, so
+/// that types are added while heaps are at work, and goes when its case ends, with the others at
+/// work.
+///
+/// # Errors
+/// As [`check`], for the first that fails.
+pub fn check_together(parties: &[(Arc<dyn Collector>, TestCase)]) -> Result<(), Failure> {
+    /// Turns between two beginnings.
+    const STAGGER: usize = 7;
+    let types = Arc::new(TypeRegistry::new());
+    let mut examiners: Vec<Option<Examiner<'_>>> = parties.iter().map(|_| None).collect();
+    let longest = parties.iter().map(|(_, case)| case.steps.len()).max();
+    for turn in 0..=longest.unwrap_or(0) + STAGGER * parties.len() {
+        for (index, (collector, case)) in parties.iter().enumerate() {
+            let Some(step) = turn.checked_sub(index * STAGGER) else {
+                continue;
+            };
+            if step == 0 {
+                let (collector, types) = (Arc::clone(collector), Arc::clone(&types));
+                examiners[index] = Examiner::new(collector, types, case)?;
+            }
+            if let Some(examiner) = &mut examiners[index] {
+                examiner.step(step)?;
+            }
+            if step == case.steps.len() {
+                examiners[index].take().map_or(Ok(()), Examiner::finish)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A failure outside of any step.
+fn outside(what: String) -> Failure {
+    Failure {
         step: None,
         during: None,
         what,
-    };
-    let Some(run) = Run::new(collector, case).map_err(before)? else {
-        return Ok(());
-    };
-    let mut examiner = Examiner {
-        run,
-        moves_objects,
-        places: Places::new(),
-        comparisons: 0,
-    };
-    let ending = [Step::Collect(Kind::Full)];
-    for (index, step) in case.steps.iter().chain(&ending).copied().enumerate() {
-        let is_last = index == case.steps.len();
-        examiner.step(step, is_last).map_err(|what| Failure {
-            step: Some(index),
-            during: Some(step),
-            what,
-        })?;
     }
-    examiner.count(figures);
-    examiner.finish().map_err(before)
 }
 
 struct Examiner<'c> {
@@ -88,8 +113,39 @@ struct Examiner<'c> {
     comparisons: u64,
 }
 
-impl Examiner<'_> {
-    fn step(&mut self, step: Step, is_last: bool) -> Result<(), String> {
+impl<'c> Examiner<'c> {
+    /// `None` where the collector refuses so small a heap.
+    fn new(
+        collector: Arc<dyn Collector>,
+        types: Arc<TypeRegistry>,
+        case: &'c TestCase,
+    ) -> Result<Option<Self>, Failure> {
+        let moves_objects = collector.abi().moves_objects;
+        let run = Run::new(collector, types, case).map_err(outside)?;
+        Ok(run.map(|run| Self {
+            run,
+            moves_objects,
+            places: Places::new(),
+            comparisons: 0,
+        }))
+    }
+
+    /// Does the step with this index; the one after the last is a full collection.
+    fn step(&mut self, index: usize) -> Result<(), Failure> {
+        let steps = &self.run.case.steps;
+        let step = steps
+            .get(index)
+            .copied()
+            .unwrap_or(Step::Collect(Kind::Full));
+        let is_last = index == steps.len();
+        self.try_step(step, is_last).map_err(|what| Failure {
+            step: Some(index),
+            during: Some(step),
+            what,
+        })
+    }
+
+    fn try_step(&mut self, step: Step, is_last: bool) -> Result<(), String> {
         let before = self.run.mutator.isolate.stats();
         self.run.step(step)?;
         let after = self.run.mutator.isolate.stats();
@@ -224,7 +280,7 @@ impl Examiner<'_> {
     }
 
     /// Drops the heap: every host value is gone then, each dropped once.
-    fn finish(self) -> Result<(), String> {
+    fn finish(self) -> Result<(), Failure> {
         let Run { model, mutator, .. } = self.run;
         let ledger = mutator.ledger.clone();
         drop(mutator);
@@ -232,9 +288,9 @@ impl Examiner<'_> {
             .map(|tag| (tag, ledger.drops(tag)))
             .find(|(_, drops)| *drops != 1)
         {
-            Some((tag, drops)) => Err(format!(
+            Some((tag, drops)) => Err(outside(format!(
                 "host value {tag} was dropped {drops} times when its heap was gone"
-            )),
+            ))),
             None => Ok(()),
         }
     }

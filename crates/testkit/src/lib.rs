@@ -37,12 +37,17 @@ mod compare;
 mod check;
 mod failure;
 mod prove;
+mod recorder;
+mod failing;
+pub mod conformance;
 pub mod strategy;
 
 pub use case::{
-    Body, CaseConfig, Field, Init, Kind, MemoryChoice, Pick, STATICS, Step, Target, TestCase,
-    TypeDecl, VARIABLES,
+    Body, CaseConfig, Field, Init, Kind, MAX_CALLS, MemoryChoice, Pick, STATICS, Step, Target,
+    TestCase, TypeDecl, VARIABLES,
 };
-pub use check::{Figures, check};
+pub use check::{Figures, check, check_together};
+pub use failing::Failing;
 pub use failure::{Counterexample, Failure};
 pub use prove::{Effort, prove};
+pub use recorder::Recorder;

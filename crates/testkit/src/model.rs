@@ -58,6 +58,8 @@ pub(crate) struct Node {
 pub(crate) enum Root {
     /// A variable of the mutator.
     Variable(usize),
+    /// A variable of a caller: how many calls were open when it called, and which.
+    Caller(usize, usize),
     /// A global, a table element, or an item of an element segment.
     Static(usize),
     /// A scoped handle, by its height.
@@ -70,6 +72,9 @@ impl fmt::Display for Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(index) => write!(f, "variable {index}"),
+            Self::Caller(depth, index) => {
+                write!(f, "variable {index} of the caller at depth {depth}")
+            }
             Self::Static(index) => write!(f, "static {index}"),
             Self::Scoped(index) => write!(f, "scoped handle {index}"),
             Self::Owned(index) => write!(f, "owned handle {index}"),
@@ -82,6 +87,8 @@ impl fmt::Display for Root {
 pub(crate) struct Model {
     nodes: Vec<Node>,
     pub(crate) variables: [Reference; VARIABLES],
+    /// The variables of callers, outermost first.
+    pub(crate) callers: Vec<[Reference; VARIABLES]>,
     pub(crate) statics: [Reference; STATICS],
     pub(crate) scoped: Vec<Reference>,
     /// Heights of the scoped handles at which scopes were opened.
@@ -153,7 +160,16 @@ impl Model {
         let statics = (0..).map(Root::Static).zip(self.statics);
         let scoped = (0..).map(Root::Scoped).zip(self.scoped.iter().copied());
         let owned = (0..).map(Root::Owned).zip(self.owned.iter().copied());
-        variables.chain(statics).chain(scoped).chain(owned)
+        let callers = self.callers.iter().enumerate().flat_map(|(depth, frame)| {
+            (0..)
+                .map(move |index| Root::Caller(depth, index))
+                .zip(*frame)
+        });
+        variables
+            .chain(statics)
+            .chain(callers)
+            .chain(scoped)
+            .chain(owned)
     }
 
     /// The objects the roots lead to.
@@ -223,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_root_alone_keeps_a_cycle_alive() {
-        for root in 0..4 {
+        for root in 0..5 {
             let mut model = Model::default();
             let node = pair(&mut model, Reference::Null, Reference::Null);
             model.node_mut(node).cells[0] = Value::Ref(Reference::Node(node));
@@ -233,6 +249,7 @@ mod tests {
                 0 => model.variables[7] = reference,
                 1 => model.statics[11] = reference,
                 2 => model.scoped.push(reference),
+                3 => model.callers.push([reference; VARIABLES]),
                 _ => model.owned.push(reference),
             }
             assert_eq!(model.reachable(), HashSet::from([node]));

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use windrow_core::{
     ActivationList, CollectionKind, Collector, GcRef, HeapError, Isolate, ObjectRef, OwnedHandle,
     RootKind, RootSource, RootVisitor, ScopeMark, ScopedHandle, SubTypeDef, TypeError, TypeId,
+    TypeRegistry,
 };
 
 /// A new cell's first value, or a value to store.
@@ -58,6 +59,8 @@ impl fmt::Display for Found {
 #[derive(Debug, Default)]
 struct Slots {
     variables: [GcRef; VARIABLES],
+    /// The variables of callers, outermost first.
+    callers: Vec<[GcRef; VARIABLES]>,
     statics: [GcRef; STATICS],
 }
 
@@ -76,6 +79,7 @@ const STATIC_KINDS: [RootKind; 3] = [RootKind::Global, RootKind::Table, RootKind
 pub(crate) fn root_kind(root: Root) -> RootKind {
     match root {
         Root::Variable(index) => VARIABLE_KINDS[index % VARIABLE_KINDS.len()],
+        Root::Caller(..) => RootKind::Frame,
         Root::Static(index) => STATIC_KINDS[index % STATIC_KINDS.len()],
         Root::Scoped(_) => RootKind::ScopedHandle,
         Root::Owned(_) => RootKind::OwnedHandle,
@@ -92,14 +96,21 @@ impl RootSource for SlotSource {
         visitor: &mut dyn RootVisitor,
     ) -> Result<u64, HeapError> {
         let mut slots = lock(&self.0);
-        let Slots { variables, statics } = &mut *slots;
+        let Slots {
+            variables,
+            callers,
+            statics,
+        } = &mut *slots;
         for (index, slot) in variables.iter_mut().enumerate() {
             visitor.visit(root_kind(Root::Variable(index)), slot);
         }
         for (index, slot) in statics.iter_mut().enumerate() {
             visitor.visit(root_kind(Root::Static(index)), slot);
         }
-        Ok(0)
+        for slot in callers.iter_mut().rev().flatten() {
+            visitor.visit(RootKind::Frame, slot);
+        }
+        Ok(callers.len() as u64)
     }
 }
 
@@ -130,10 +141,11 @@ pub(crate) struct Mutator {
 impl Mutator {
     pub(crate) fn new(
         collector: Arc<dyn Collector>,
+        types: Arc<TypeRegistry>,
         config: &CaseConfig,
         schema: &Schema,
     ) -> Result<Self, SetupError> {
-        let isolate_config = isolate_config(collector, config);
+        let isolate_config = isolate_config(collector, types, config);
         let group: Vec<SubTypeDef> = schema.types().iter().map(definition).collect();
         let ids = isolate_config
             .types
@@ -328,6 +340,25 @@ impl Mutator {
         lock(&self.slots).variables[index] = value;
     }
 
+    /// Leaves the variables in a frame; the callee has `args`.
+    pub(crate) fn call(&mut self, args: [usize; 2]) {
+        let mut slots = lock(&self.slots);
+        let caller = slots.variables;
+        slots.callers.push(caller);
+        slots.variables = Default::default();
+        for (variable, arg) in slots.variables.iter_mut().zip(args) {
+            *variable = caller[arg];
+        }
+    }
+
+    /// Takes the caller's variables back, with a result in one of them.
+    pub(crate) fn return_from_call(&mut self, from: usize, into: usize) {
+        let mut slots = lock(&self.slots);
+        let result = slots.variables[from];
+        slots.variables = slots.callers.pop().expect("the model says a call is open");
+        slots.variables[into] = result;
+    }
+
     pub(crate) fn set_static(&mut self, index: usize, value: GcRef) {
         self.isolate.write_barrier(None, 0, value);
         lock(&self.slots).statics[index] = value;
@@ -362,6 +393,7 @@ impl Mutator {
     pub(crate) fn root(&self, root: Root) -> Option<GcRef> {
         match root {
             Root::Variable(index) => Some(self.variable(index)),
+            Root::Caller(depth, index) => Some(lock(&self.slots).callers[depth][index]),
             Root::Static(index) => Some(lock(&self.slots).statics[index]),
             Root::Scoped(index) => self.isolate.handles().scoped(self.scoped[index]),
             Root::Owned(index) => self.isolate.handles().owned(&self.owned[index]),

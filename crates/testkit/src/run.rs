@@ -7,12 +7,12 @@
 mod access;
 mod allocate;
 
-use crate::case::{Field, Pick, STATICS, Step, TestCase, VARIABLES, choose};
+use crate::case::{Field, MAX_CALLS, Pick, STATICS, Step, TestCase, VARIABLES, choose};
 use crate::model::{Model, NodeId, NodeKind, Reference, Root, Value};
 use crate::mutator::{Mutator, SetupError, Source};
 use crate::schema::Schema;
 use std::sync::Arc;
-use windrow_core::{Collector, GcRef, HeapError, ObjectRef};
+use windrow_core::{Collector, GcRef, HeapError, ObjectRef, TypeRegistry};
 
 /// A heap that says it is full is believed only if this many times what is alive and asked for,
 /// and [`ROOM_SLACK_BYTES`], exceed its limit: room for a copy reserve, fragments and tails.
@@ -37,12 +37,13 @@ impl<'c> Run<'c> {
     /// Sets both up; `None` where the collector refuses so small a heap.
     pub(crate) fn new(
         collector: Arc<dyn Collector>,
+        types: Arc<TypeRegistry>,
         case: &'c TestCase,
     ) -> Result<Option<Self>, String> {
         let properties = collector.properties();
         let is_exact = properties.collects && properties.reclaims_cycles;
         let schema = Schema::new(&case.types);
-        let mutator = match Mutator::new(collector, &case.config, &schema) {
+        let mutator = match Mutator::new(collector, types, &case.config, &schema) {
             Ok(mutator) => mutator,
             Err(SetupError::Heap(HeapError::HeapFull { .. }))
                 if case.config.max_bytes <= ROOM_SLACK_BYTES =>
@@ -89,6 +90,13 @@ impl<'c> Run<'c> {
                 ty,
                 seed,
             } => self.populate(array, (index, count), ty, seed),
+            Step::Bury {
+                array,
+                index,
+                count,
+                ty,
+                seed,
+            } => self.bury(array, (index, count), ty, seed),
             Step::ReadField {
                 object,
                 field,
@@ -158,6 +166,16 @@ impl<'c> Run<'c> {
             Step::LoadStatic { place, into } => {
                 self.load(Root::Static(static_place(place)), variable(into))
             }
+            Step::Call { args } => self.call([variable(args.0), variable(args.1)]),
+            Step::Return { from, into } => {
+                if let Some(caller) = self.model.callers.pop() {
+                    let result = self.model.variables[variable(from)];
+                    self.model.variables = caller;
+                    self.model.variables[variable(into)] = result;
+                    self.mutator
+                        .return_from_call(variable(from), variable(into));
+                }
+            }
             Step::OpenScope => {
                 self.model.scopes.push(self.model.scoped.len());
                 self.mutator.open_scope();
@@ -197,9 +215,23 @@ impl<'c> Run<'c> {
         }
     }
 
+    fn call(&mut self, args: [usize; 2]) {
+        if self.model.callers.len() == MAX_CALLS {
+            return;
+        }
+        let caller = self.model.variables;
+        self.model.callers.push(caller);
+        self.model.variables = Default::default();
+        for (variable, arg) in self.model.variables.iter_mut().zip(args) {
+            *variable = caller[arg];
+        }
+        self.mutator.call(args);
+    }
+
     fn load(&mut self, from: Root, into: usize) {
         let expected = match from {
             Root::Variable(index) => self.model.variables[index],
+            Root::Caller(depth, index) => self.model.callers[depth][index],
             Root::Static(index) => self.model.statics[index],
             Root::Scoped(index) => self.model.scoped[index],
             Root::Owned(index) => self.model.owned[index],

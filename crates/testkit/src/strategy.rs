@@ -126,6 +126,8 @@ fn allocation() -> impl Strategy<Value = Step> {
         1 => (any::<Pick>(), 0u16..150).prop_map(|(ty, count)| Step::Garbage { ty, count }),
         2 => (any::<Pick>(), any::<u32>(), prop_oneof![3 => 0u16..60, 1 => 60u16..600], any::<Pick>(), any::<u64>())
             .prop_map(|(array, index, count, ty, seed)| Step::Populate { array, index, count, ty, seed }),
+        1 => (any::<Pick>(), any::<u32>(), 1u16..20, any::<Pick>(), any::<u64>())
+            .prop_map(|(array, index, count, ty, seed)| Step::Bury { array, index, count, ty, seed }),
     ]
 }
 
@@ -157,6 +159,8 @@ fn reference_move() -> impl Strategy<Value = Step> {
         1 => (pick(), pick()).prop_map(|(from, into)| Step::Assign { from, into }),
         2 => (pick(), pick()).prop_map(|(place, from)| Step::SetStatic { place, from }),
         1 => (pick(), pick()).prop_map(|(place, into)| Step::LoadStatic { place, into }),
+        2 => (pick(), pick()).prop_map(|args| Step::Call { args }),
+        1 => (pick(), pick()).prop_map(|(from, into)| Step::Return { from, into }),
         1 => Just(Step::OpenScope),
         1 => Just(Step::CloseScope),
         1 => pick().prop_map(|from| Step::PushHandle { from }),

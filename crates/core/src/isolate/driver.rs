@@ -3,7 +3,7 @@
 use super::{Isolate, heap_context};
 use crate::collector::{AllocError, CollectionClient, CollectionKind};
 use crate::handles::Handles;
-use crate::host_data::{HostData, HostValue};
+use crate::host_data::{DeadValues, HostData, HostValue};
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
 use crate::{Corruption, GcRef, HEAP_END, HeapError, Memory, ObjectRef};
 use std::time::Instant;
@@ -13,7 +13,11 @@ impl Isolate {
     ///
     /// # Errors
     /// What poisons the heap: [`HeapError::Corrupt`], [`HeapError::CorruptStack`], or
-    /// [`HeapError::VerifyFailed`] under zeal.
+    /// [`HeapError::VerifyFailed`] under zeal. [`HeapError::CollectionForbidden`] in a
+    /// [`NoGc`](crate::NoGc) scope.
+    ///
+    /// # Panics
+    /// Passes on the first panic of a host value's drop, once all that died are dropped.
     pub fn collect(&mut self, kind: CollectionKind) -> Result<(), HeapError> {
         self.collect_with(kind, &mut [])
     }
@@ -22,15 +26,24 @@ impl Isolate {
     ///
     /// # Errors
     /// As [`Self::collect`].
+    ///
+    /// # Panics
+    /// As [`Self::collect`].
     pub fn collect_with(
         &mut self,
         kind: CollectionKind,
         in_flight: &mut [GcRef],
     ) -> Result<(), HeapError> {
         self.check()?;
+        if self.is_gc_forbidden() {
+            return Err(HeapError::CollectionForbidden { needed_bytes: 0 });
+        }
         let start = Instant::now();
-        let mut dead = Vec::new();
+        let mut dead = DeadValues::default();
+        // Should a root source panic, this stays.
+        self.poisoned = Some(HeapError::CollectionCutShort);
         let result = self.run_collection(kind, in_flight, &mut dead);
+        self.poisoned = None;
         let pause = start.elapsed();
         match kind {
             CollectionKind::Automatic => self.stats.automatic_collections += 1,
@@ -38,7 +51,7 @@ impl Isolate {
         }
         self.stats.gc_time += pause;
         self.stats.pauses.record(pause);
-        self.stats.host_values_dropped += dead.len() as u64;
+        self.stats.host_values_dropped += dead.0.len() as u64;
         self.publish();
         let result = result.and_then(|()| {
             if self.config.zeal.verify {
@@ -50,7 +63,7 @@ impl Isolate {
         if let Err(error) = &result {
             self.poisoned = Some(error.clone());
         }
-        drop(dead);
+        dead.drop_all();
         result
     }
 
@@ -58,7 +71,7 @@ impl Isolate {
         &mut self,
         kind: CollectionKind,
         in_flight: &mut [GcRef],
-        dead: &mut Vec<HostValue>,
+        dead: &mut DeadValues,
     ) -> Result<(), HeapError> {
         let before = self.heap.usage(&heap_context!(self));
         self.stats.peak_committed_bytes =
@@ -72,7 +85,7 @@ impl Isolate {
             handles: &mut self.handles,
             host_data: &mut self.host_data,
             in_flight,
-            dead,
+            dead: &mut dead.0,
             counts: [0; RootKind::ALL.len()],
             frames: 0,
         };
@@ -106,7 +119,7 @@ impl Isolate {
             return Ok(object);
         }
         self.stats.slow_allocations += 1;
-        if self.config.zeal.is_on() {
+        if self.config.zeal.is_on() && !self.is_gc_forbidden() {
             self.allocations_until_zeal -= 1;
             if self.allocations_until_zeal == 0 {
                 self.allocations_until_zeal = self.config.zeal.collect_every;
@@ -143,6 +156,14 @@ impl Isolate {
     ) -> Result<Option<ObjectRef>, HeapError> {
         if let Some(object) = self.try_allocate(bytes, header)? {
             return Ok(Some(object));
+        }
+        if self.is_gc_forbidden() {
+            let object = self.grow_and_allocate(bytes, header)?;
+            let needed_bytes = bytes.into();
+            return match object {
+                Some(object) => Ok(Some(object)),
+                None => Err(HeapError::CollectionForbidden { needed_bytes }),
+            };
         }
         let collects = self.config.collector.properties().collects;
         if collects {

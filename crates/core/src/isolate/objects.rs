@@ -169,7 +169,8 @@ impl Isolate {
 
     /// Collects if host values take more than their budget with `bytes` more.
     fn make_room_outside(&mut self, bytes: u32, in_flight: &mut [GcRef]) -> Result<(), HeapError> {
-        if !self.host_data.is_over_budget(bytes) || !self.config.collector.properties().collects {
+        let collects = self.config.collector.properties().collects && !self.is_gc_forbidden();
+        if !self.host_data.is_over_budget(bytes) || !collects {
             return Ok(());
         }
         self.collect_with(CollectionKind::Automatic, in_flight)?;

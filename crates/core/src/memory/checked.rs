@@ -6,17 +6,62 @@
 
 use super::Memory;
 use crate::HeapError;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A bounds-checked byte vector.
 #[derive(Debug, Default)]
 pub struct Checked {
     bytes: Vec<u8>,
+    /// Where accesses are watched: a bit for each eight bytes that were accessed.
+    accessed: Option<Vec<AtomicU64>>,
 }
+
+/// Bytes that one word of the watched accesses stands for.
+const WATCHED_BYTES: usize = 8 * 64;
 
 impl Checked {
     /// An empty memory.
     pub(super) const fn new() -> Self {
-        Self { bytes: Vec::new() }
+        Self {
+            bytes: Vec::new(),
+            accessed: None,
+        }
+    }
+
+    /// Takes note of accesses from now on.
+    pub(crate) fn watch_accesses(&mut self) {
+        self.accessed = Some(Vec::new());
+        self.watch_all();
+    }
+
+    fn watch_all(&mut self) {
+        let words = self.bytes.len().div_ceil(WATCHED_BYTES);
+        if let Some(accessed) = &mut self.accessed {
+            accessed.resize_with(words, AtomicU64::default);
+        }
+    }
+
+    /// Whether a byte of the range was accessed, to within eight.
+    pub(crate) fn was_accessed(&self, at: u32, len: u32) -> Option<bool> {
+        let accessed = self.accessed.as_ref()?;
+        let span = self.span(at, len);
+        Some(granules(&span).any(|granule| {
+            let word = accessed.get(granule / 64);
+            word.is_some_and(|word| word.load(Ordering::Relaxed) >> (granule % 64) & 1 == 1)
+        }))
+    }
+
+    #[inline(always)]
+    fn note(&self, at: u32, len: usize) {
+        if let Some(accessed) = &self.accessed {
+            let start = at as usize;
+            for granule in granules(&(start..start + len)) {
+                if let Some(word) = accessed.get(granule / 64) {
+                    word.fetch_or(1 << (granule % 64), Ordering::Relaxed);
+                }
+            }
+        }
     }
 
     /// Address of offset zero, until the next growth.
@@ -27,16 +72,22 @@ impl Checked {
 
     /// The part of `at..at + len` that exists.
     #[inline(always)]
-    fn span(&self, at: u32, len: u32) -> std::ops::Range<usize> {
+    fn span(&self, at: u32, len: u32) -> Range<usize> {
         let start = (at as usize).min(self.bytes.len());
         start..(start + len as usize).min(self.bytes.len())
     }
+}
+
+/// The groups of eight bytes that a range touches.
+fn granules(span: &Range<usize>) -> Range<usize> {
+    span.start / 8..span.end.div_ceil(8)
 }
 
 macro_rules! checked_access {
     ($($load:ident $store:ident $int:ty),*) => {$(
         #[inline(always)]
         fn $load(&self, at: u32) -> $int {
+            self.note(at, size_of::<$int>());
             let start = at as usize;
             match self.bytes.get(start..start + size_of::<$int>()).and_then(|b| b.try_into().ok()) {
                 Some(bytes) => <$int>::from_le_bytes(bytes),
@@ -45,6 +96,7 @@ macro_rules! checked_access {
         }
         #[inline(always)]
         fn $store(&mut self, at: u32, value: $int) {
+            self.note(at, size_of::<$int>());
             let start = at as usize;
             if let Some(bytes) = self.bytes.get_mut(start..start + size_of::<$int>()) {
                 bytes.copy_from_slice(&value.to_le_bytes());
@@ -63,12 +115,15 @@ impl Memory for Checked {
         let source = self.span(from, len);
         let target = self.span(to, len);
         let len = source.len().min(target.len());
+        self.note(from, len);
+        self.note(to, len);
         self.bytes
             .copy_within(source.start..source.start + len, target.start);
     }
 
     fn fill(&mut self, at: u32, len: u32, byte: u8) {
         let span = self.span(at, len);
+        self.note(at, span.len());
         if let Some(bytes) = self.bytes.get_mut(span) {
             bytes.fill(byte);
         }
@@ -76,6 +131,7 @@ impl Memory for Checked {
 
     fn write_bytes(&mut self, at: u32, bytes: &[u8]) {
         let span = self.span(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.note(at, span.len());
         if let (Some(target), Some(source)) =
             (self.bytes.get_mut(span.clone()), bytes.get(..span.len()))
         {
@@ -85,6 +141,7 @@ impl Memory for Checked {
 
     fn read_bytes(&self, at: u32, bytes: &mut [u8]) {
         let span = self.span(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.note(at, span.len());
         let (inside, beyond) = bytes.split_at_mut(span.len());
         if let Some(source) = self.bytes.get(span) {
             inside.copy_from_slice(source);
@@ -112,6 +169,7 @@ impl Memory for Checked {
         grown.extend_from_slice(&self.bytes);
         grown.resize(target, 0);
         self.bytes = grown;
+        self.watch_all();
         Ok(())
     }
 

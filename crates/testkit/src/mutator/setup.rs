@@ -6,12 +6,17 @@ use crate::schema::Resolved;
 use std::sync::Arc;
 use windrow_core::{
     ArrayType, Collector, CompositeType, FieldType, GrowthPolicy, HeapLimits, HeapType,
-    IsolateConfig, MemoryKind, RefType, StorageType, StructType, SubTypeDef, TypeInfo, TypeUse,
-    ValType, Zeal,
+    IsolateConfig, MemoryKind, RefType, StorageType, StructType, SubTypeDef, TypeInfo,
+    TypeRegistry, TypeUse, ValType, Zeal,
 };
 
-pub(super) fn isolate_config(collector: Arc<dyn Collector>, config: &CaseConfig) -> IsolateConfig {
+pub(super) fn isolate_config(
+    collector: Arc<dyn Collector>,
+    types: Arc<TypeRegistry>,
+    config: &CaseConfig,
+) -> IsolateConfig {
     let mut made = IsolateConfig::new(collector);
+    made.types = types;
     made.memory = match config.memory {
         MemoryChoice::Guarded => MemoryKind::Guarded,
         MemoryChoice::Checked => MemoryKind::Checked,

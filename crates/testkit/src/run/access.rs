@@ -4,6 +4,7 @@ use super::{Held, Run};
 use crate::case::{Pick, choose};
 use crate::model::{NodeId, NodeKind, Value};
 use crate::mutator::{Cell, Found};
+use std::ops::Range;
 
 impl Run<'_> {
     pub(super) fn read_field(
@@ -95,11 +96,24 @@ impl Run<'_> {
             return Ok(());
         };
         let room = self.len(held.node) - first;
-        let count = count.min(u32::try_from(room).expect("lengths are 32 bits"));
-        let (value, source) = self.value_for(cell.field, from, bits);
-        self.mutator.fill(held.object, cell, count, source);
-        self.model.node_mut(held.node).cells[first..first + count as usize].fill(value);
+        let end = first + room.min(count as usize);
+        self.fill_run(held, cell, first..end, from, bits);
         Ok(())
+    }
+
+    /// Sets a run of elements, the first of which lies at `cell`, on both.
+    pub(super) fn fill_run(
+        &mut self,
+        held: Held,
+        cell: Cell,
+        run: Range<usize>,
+        from: usize,
+        bits: u64,
+    ) {
+        let (value, source) = self.value_for(cell.field, from, bits);
+        let count = u32::try_from(run.len()).expect("lengths are 32 bits");
+        self.mutator.fill(held.object, cell, count, source);
+        self.model.node_mut(held.node).cells[run].fill(value);
     }
 
     pub(super) fn len(&self, node: NodeId) -> usize {

@@ -176,6 +176,35 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Allocates a struct and leaves it to a run of an array's elements.
+    pub(super) fn bury(
+        &mut self,
+        array: Pick,
+        (index, count): (u32, u16),
+        ty: Pick,
+        seed: u64,
+    ) -> Result<(), String> {
+        let is_array = |kind| matches!(kind, NodeKind::Array(_));
+        let (Some(holder), Some(ty)) = (
+            self.pick_variable(array, is_array),
+            self.schema.pick_struct(ty),
+        ) else {
+            return Ok(());
+        };
+        let new = (holder + 1) % VARIABLES;
+        self.set_variable(new, Reference::Null, GcRef::NULL);
+        self.allocate(ty, None, new, Init::Mixed(seed))?;
+        let node = self.held(holder)?.node;
+        if let Some((first, _)) = self.element_of(node, index) {
+            let held = self.held(holder)?;
+            let cell = self.cell_of(node, first);
+            let end = self.len(node).min(first + usize::from(count));
+            self.fill_run(held, cell, first..end, new, seed);
+        }
+        self.set_variable(new, Reference::Null, GcRef::NULL);
+        Ok(())
+    }
+
     /// Judges a refused allocation: only a full heap may refuse, and only one that can be full.
     fn refused(&mut self, bytes: u64, error: &HeapError) -> Result<(), String> {
         let limit = self.case.config.max_bytes;

@@ -1,12 +1,17 @@
-//! The third party's collector: mark and sweep, first fit, everything it trusts beside the heap.
+//! The third party's collector: generational mark and sweep with sticky mark bits.
 //!
-//! Objects never move. Allocation and barriers are calls: the forms any collector can start from.
-//! Sizes, marks and free runs are in maps outside the sandbox, so what an object's bytes say of
-//! itself is only ever used to find its references. McCarthy, CACM 3(4), 1960.
+//! Objects never move; allocation and barriers are calls, the forms any collector can start from.
+//! A mark outlives the collection that set it and means that its object is old. A minor collection
+//! keeps the marks: it starts from the roots and from the old objects that barriers named, looks
+//! at nothing else that is old, and frees what is new and unmarked. A major one forgets the marks
+//! first. Whatever is trusted (sizes, marks, free runs, the remembered set) lies beside the heap;
+//! what an object's bytes say of itself is only used to find its references.
+//!
+//! Costs a map lookup a reference: a model of the algorithm, not a fast one. Demers et al., POPL
+//! 1990.
 
 use crate::free_list::FreeList;
-use crate::recorder::Recorder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use windrow_core::{
     AllocError, AllocSpec, CollectionClient, CollectionKind, Collector, Corruption,
     FIRST_OBJECT_OFFSET, GcHeap, GcRef, HEAP_END, Header, HeapContext, HeapError, HeapLimits,
@@ -14,21 +19,35 @@ use windrow_core::{
     WriteBarrier, Zeal, load_ref, object_bytes, slots, with_memory,
 };
 
-/// The algorithm.
-#[derive(Debug)]
-pub(crate) struct MarkSweepCollector;
+/// Minor collections between two major ones.
+const MINORS: u32 = 4;
 
-impl Collector for MarkSweepCollector {
+/// A mistake to make, for the kit to find.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mistake {
+    /// Takes an object whose reference leads back to it for garbage.
+    FreesCycles,
+    /// Keeps the remembered set from collection to collection.
+    KeepsTheRemembered,
+}
+
+/// The algorithm.
+#[derive(Debug, Default)]
+pub(crate) struct StickyCollector {
+    pub(crate) mistake: Option<Mistake>,
+}
+
+impl Collector for StickyCollector {
     fn name(&self) -> &'static str {
-        "third-party-mark-sweep"
+        "third-party-sticky"
     }
 
     fn properties(&self) -> Properties {
         Properties {
-            summary: "marks what is reachable and frees the rest where it lies",
+            summary: "marks what is reachable and frees the rest where it lies, the young more often",
             collects: true,
             reclaims_cycles: true,
-            pauses: "follow the heap",
+            pauses: "follow what was allocated since the last one",
         }
     }
 
@@ -51,14 +70,16 @@ impl Collector for MarkSweepCollector {
             .min(u64::from(HEAP_END - FIRST_OBJECT_OFFSET))
             & !7;
         let bytes = u32::try_from(room).expect("less than the heap");
-        Ok(Box::new(MarkSweepHeap {
+        Ok(Box::new(StickyHeap {
+            mistake: self.mistake,
             objects: BTreeMap::new(),
             free: FreeList::new(FIRST_OBJECT_OFFSET, bytes),
+            remembered: BTreeSet::new(),
+            minors_left: MINORS,
             bytes,
             end: FIRST_OBJECT_OFFSET,
             occupied_bytes: 0,
             budget_bytes: 0,
-            recorder: Recorder::default(),
         }))
     }
 }
@@ -66,20 +87,24 @@ impl Collector for MarkSweepCollector {
 #[derive(Debug)]
 struct Object {
     bytes: u32,
+    /// Between collections: whether it is old.
     marked: bool,
 }
 
 #[derive(Debug)]
-struct MarkSweepHeap {
+struct StickyHeap {
+    mistake: Option<Mistake>,
     objects: BTreeMap<ObjectRef, Object>,
     free: FreeList,
+    /// Old objects that were written to since the last collection.
+    remembered: BTreeSet<ObjectRef>,
+    minors_left: u32,
     /// Bytes of the whole region.
     bytes: u32,
     /// Just past the highest object there ever was.
     end: u32,
     occupied_bytes: u64,
     budget_bytes: u64,
-    recorder: Recorder,
 }
 
 /// Marks what it is shown and what that leads to.
@@ -112,15 +137,35 @@ impl<M: Memory> Marking<'_, M> {
         }
     }
 
+    fn scan(&mut self, object: ObjectRef) -> Result<(), Corruption> {
+        let memory = self.memory;
+        each_slot(memory, self.types, object, |slot| {
+            self.mark(load_ref(memory, slot), slot)
+        })
+    }
+
     fn trace(&mut self) -> Result<(), HeapError> {
         while let Some(object) = self.gray.pop() {
-            let memory = self.memory;
-            each_slot(memory, self.types, object, |slot| {
-                self.mark(load_ref(memory, slot), slot)
-            })?;
+            self.scan(object)?;
         }
         self.corruption
             .map_or(Ok(()), |corruption| Err(corruption.into()))
+    }
+
+    /// The mistake of that name.
+    fn free_cycles(&mut self) -> Result<(), Corruption> {
+        let marked = self.objects.iter().filter(|(_, entry)| entry.marked);
+        let marked: Vec<ObjectRef> = marked.map(|(object, _)| *object).collect();
+        for object in marked {
+            let (memory, mut is_cyclic) = (self.memory, false);
+            each_slot(memory, self.types, object, |slot| {
+                is_cyclic |= load_ref(memory, slot) == object.to_ref();
+            })?;
+            if let Some(entry) = self.objects.get_mut(&object).filter(|_| is_cyclic) {
+                entry.marked = false;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -143,20 +188,20 @@ fn each_slot(
     Ok(())
 }
 
-impl MarkSweepHeap {
-    fn check_barriers(
-        &mut self,
-        memory: &impl Memory,
-        types: &TypeTables,
-    ) -> Result<(), Corruption> {
-        let Self {
-            objects, recorder, ..
-        } = self;
-        objects.keys().try_for_each(|object| {
-            each_slot(memory, types, *object, |slot| {
-                recorder.compare(slot, load_ref(memory, slot))
-            })
-        })
+impl StickyHeap {
+    /// Makes all objects new again where a major collection is due.
+    fn choose_generation(&mut self, kind: CollectionKind) {
+        if kind != CollectionKind::Full && self.minors_left > 0 {
+            self.minors_left -= 1;
+            return;
+        }
+        self.minors_left = MINORS;
+        self.objects
+            .values_mut()
+            .for_each(|entry| entry.marked = false);
+        if self.mistake != Some(Mistake::KeepsTheRemembered) {
+            self.remembered.clear();
+        }
     }
 
     fn sweep(&mut self, memory: &mut impl Memory, zeal: Zeal) {
@@ -167,7 +212,7 @@ impl MarkSweepHeap {
             ..
         } = self;
         objects.retain(|object, entry| {
-            if std::mem::replace(&mut entry.marked, false) {
+            if entry.marked {
                 return true;
             }
             if zeal.poison {
@@ -179,24 +224,14 @@ impl MarkSweepHeap {
         });
     }
 
-    fn remember_slots(
-        &mut self,
-        memory: &impl Memory,
-        types: &TypeTables,
-    ) -> Result<(), Corruption> {
-        let Self {
-            objects, recorder, ..
-        } = self;
-        recorder.restart();
-        objects.keys().try_for_each(|object| {
-            each_slot(memory, types, *object, |slot| {
-                recorder.remember(slot, load_ref(memory, slot))
-            })
-        })
+    fn remember(&mut self, owner: ObjectRef) {
+        if self.objects.get(&owner).is_some_and(|entry| entry.marked) {
+            self.remembered.insert(owner);
+        }
     }
 }
 
-impl GcHeap for MarkSweepHeap {
+impl GcHeap for StickyHeap {
     fn allocate(
         &mut self,
         cx: &mut HeapContext<'_>,
@@ -217,13 +252,11 @@ impl GcHeap for MarkSweepHeap {
         self.occupied_bytes += u64::from(bytes);
         let object =
             ObjectRef::from_offset(start).expect("runs are aligned and past the first page");
-        self.objects.insert(
-            object,
-            Object {
-                bytes,
-                marked: false,
-            },
-        );
+        let new = Object {
+            bytes,
+            marked: false,
+        };
+        self.objects.insert(object, new);
         cx.memory.store_u64(start, header);
         Ok(object)
     }
@@ -231,20 +264,28 @@ impl GcHeap for MarkSweepHeap {
     fn collect(
         &mut self,
         cx: &mut HeapContext<'_>,
-        _kind: CollectionKind,
+        kind: CollectionKind,
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError> {
         let (types, zeal) = (cx.types, cx.zeal);
+        self.choose_generation(kind);
         with_memory!(&mut *cx.memory, memory => {
-            self.check_barriers(memory, types)?;
             let objects = &mut self.objects;
             let mut marking = Marking { objects, memory, types, gray: Vec::new(), corruption: None };
             client.visit_roots(&mut marking)?;
+            self.remembered.iter().try_for_each(|owner| marking.scan(*owner))?;
             marking.trace()?;
-            client.process_weak(&mut |object| self.objects.get(&object).filter(|entry| entry.marked).map(|_| object));
+            if self.mistake == Some(Mistake::FreesCycles) {
+                marking.free_cycles()?;
+            }
+            client.process_weak(&mut |object| {
+                self.objects.get(&object).filter(|entry| entry.marked).map(|_| object)
+            });
             self.sweep(memory, zeal);
-            self.remember_slots(memory, types)?;
         });
+        if self.mistake != Some(Mistake::KeepsTheRemembered) {
+            self.remembered.clear();
+        }
         Ok(())
     }
 
@@ -263,12 +304,11 @@ impl GcHeap for MarkSweepHeap {
         &mut self,
         _cx: &mut HeapContext<'_>,
         owner: Option<ObjectRef>,
-        slot: u32,
+        _slot: u32,
         _value: GcRef,
     ) {
         if let Some(owner) = owner {
-            let bytes = self.objects.get(&owner).map(|object| object.bytes);
-            self.recorder.announce(owner, bytes, slot, 1);
+            self.remember(owner);
         }
     }
 
@@ -276,11 +316,10 @@ impl GcHeap for MarkSweepHeap {
         &mut self,
         _cx: &mut HeapContext<'_>,
         owner: ObjectRef,
-        first_slot: u32,
-        count: u32,
+        _first_slot: u32,
+        _count: u32,
     ) {
-        let bytes = self.objects.get(&owner).map(|object| object.bytes);
-        self.recorder.announce(owner, bytes, first_slot, count);
+        self.remember(owner);
     }
 
     fn visit_objects(
@@ -295,16 +334,17 @@ impl GcHeap for MarkSweepHeap {
     }
 
     fn verify(&self, cx: &HeapContext<'_>, report: &mut dyn FnMut(Violation)) {
-        self.recorder
-            .faults()
-            .iter()
-            .for_each(|fault| report(Violation(fault.clone())));
         let accounted = self.occupied_bytes + self.free.free_bytes();
         if accounted != u64::from(self.bytes) {
             report(Violation(format!(
                 "{accounted} bytes are used or free, of {}",
                 self.bytes
             )));
+        }
+        for owner in &self.remembered {
+            if !self.objects.contains_key(owner) {
+                report(Violation(format!("{owner:?} is remembered and no object")));
+            }
         }
         for (object, entry) in &self.objects {
             let shape = cx.types.shape(Header::read(cx.memory, *object).type_id());

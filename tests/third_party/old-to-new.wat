@@ -1,0 +1,80 @@
+;; run(n): for i in 1..=n, eight places in old objects each come to hold a new box of i that nothing
+;; else refers to; then garbage is allocated, and all the boxes are read back and summed.
+(module
+  (type $box (struct (field i32)))
+  (type $cell (struct (field $held (mut (ref null $box)))))
+  (type $boxes (array (mut (ref null $box))))
+  (type $bytes (array (mut i8)))
+
+  (global $in-global (mut (ref null $box)) (ref.null $box))
+  (table $in-table 4 (ref null $box))
+  (tag $caught (param (ref null $box)))
+  (elem $passive (ref null $box) (item (struct.new $box (i32.const 7))) (item (ref.null $box)))
+
+  (func $new (param $i i32) (result (ref $box)) (struct.new $box (local.get $i)))
+  (func $litter (drop (array.new_default $bytes (i32.const 64))))
+  (func $of (param (ref null $box)) (result i64)
+    (i64.extend_i32_s (struct.get $box 0 (local.get 0))))
+
+  ;; The boxes reach their places while the garbage of a collection lies between.
+  (func $round (param $i i32) (param $cell (ref $cell)) (param $boxes (ref $boxes)) (param $young (ref $boxes))
+    ;; A field, an element, a global and a table element.
+    (struct.set $cell $held (local.get $cell) (call $new (local.get $i)))
+    (call $litter)
+    (array.set $boxes (local.get $boxes) (i32.const 0) (call $new (local.get $i)))
+    (call $litter)
+    (global.set $in-global (call $new (local.get $i)))
+    (call $litter)
+    (table.set $in-table (i32.const 0) (call $new (local.get $i)))
+    (call $litter)
+    ;; A fill, a copy, an initialisation from a passive segment and a bulk fill of the table.
+    (array.fill $boxes (local.get $boxes) (i32.const 1) (call $new (local.get $i)) (i32.const 3))
+    (call $litter)
+    (array.set $boxes (local.get $young) (i32.const 0) (call $new (local.get $i)))
+    (array.copy $boxes $boxes (local.get $boxes) (i32.const 4) (local.get $young) (i32.const 0) (i32.const 2))
+    (array.set $boxes (local.get $young) (i32.const 0) (ref.null $box))
+    (call $litter)
+    (array.init_elem $boxes $passive (local.get $boxes) (i32.const 6) (i32.const 0) (i32.const 2))
+    (table.fill $in-table (i32.const 1) (call $new (local.get $i)) (i32.const 2))
+    (call $litter)
+    (table.copy (i32.const 2) (i32.const 1) (i32.const 2))
+    (table.set $in-table (i32.const 1) (ref.null $box))
+    (call $litter))
+
+  (func $sum (param $i i32) (param $cell (ref $cell)) (param $boxes (ref $boxes)) (result i64)
+    (local $sum i64)
+    (local.set $sum (call $of (struct.get $cell $held (local.get $cell))))
+    (local.set $sum (i64.add (local.get $sum) (call $of (array.get $boxes (local.get $boxes) (i32.const 0)))))
+    (local.set $sum (i64.add (local.get $sum) (call $of (global.get $in-global))))
+    (local.set $sum (i64.add (local.get $sum) (call $of (table.get $in-table (i32.const 0)))))
+    (local.set $sum (i64.add (local.get $sum) (call $of (array.get $boxes (local.get $boxes) (i32.const 3)))))
+    (local.set $sum (i64.add (local.get $sum) (call $of (array.get $boxes (local.get $boxes) (i32.const 4)))))
+    (local.set $sum (i64.add (local.get $sum) (call $of (table.get $in-table (i32.const 3)))))
+    ;; What a handler finds in an exception thrown across a collection.
+    (i64.add (local.get $sum)
+      (call $of
+        (block $handler (result (ref null $box))
+          (try_table (catch $caught $handler)
+            (call $throw (local.get $i)))
+          (unreachable)))))
+
+  (func $throw (param $i i32)
+    (call $new (local.get $i))
+    (call $litter)
+    (throw $caught))
+
+  (func (export "run") (param $n i32) (result i64)
+    (local $i i32) (local $sum i64)
+    (local $cell (ref $cell)) (local $boxes (ref $boxes)) (local $young (ref $boxes))
+    (local.set $cell (struct.new $cell (ref.null $box)))
+    (local.set $boxes (array.new_default $boxes (i32.const 8)))
+    (loop $again
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (local.set $young (array.new_default $boxes (i32.const 2)))
+      (call $round (local.get $i) (local.get $cell) (local.get $boxes) (local.get $young))
+      (local.set $sum (i64.add (local.get $sum)
+        (call $sum (local.get $i) (local.get $cell) (local.get $boxes))))
+      (if (i32.ne (i32.const 7) (struct.get $box 0 (array.get $boxes (local.get $boxes) (i32.const 6))))
+        (then (unreachable)))
+      (br_if $again (i32.lt_u (local.get $i) (local.get $n))))
+    (local.get $sum)))
