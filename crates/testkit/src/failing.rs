@@ -1,6 +1,7 @@
 //! A collector whose heaps refuse one allocation, for testing what comes of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use windrow_core::{
     AllocError, AllocSpec, CollectionClient, CollectionKind, Collector, GcHeap, GcRef, HeapContext,
     HeapError, HeapLimits, MutatorAbi, ObjectRef, Properties, Usage, Violation,
@@ -12,14 +13,22 @@ use windrow_core::{
 #[derive(Debug)]
 pub struct Failing {
     inner: Arc<dyn Collector>,
-    nth: u64,
+    nth: AtomicU64,
 }
 
 impl Failing {
     /// Refuses the `nth` allocation of each of the collector's heaps.
     #[must_use]
     pub const fn new(inner: Arc<dyn Collector>, nth: u64) -> Self {
-        Self { inner, nth }
+        Self {
+            inner,
+            nth: AtomicU64::new(nth),
+        }
+    }
+
+    /// Refuses another allocation in the heaps made from now on.
+    pub fn refuse(&self, nth: u64) {
+        self.nth.store(nth, Ordering::Relaxed);
     }
 }
 
@@ -52,7 +61,7 @@ impl Collector for Failing {
         };
         Ok(Box::new(FailingHeap {
             inner: self.inner.new_heap(cx, limits)?,
-            left: self.nth,
+            left: self.nth.load(Ordering::Relaxed),
             refusals: attempts,
         }))
     }
