@@ -61,7 +61,7 @@ use simd::VectorUnit;
 use stack::{OperandStack, OperandType};
 use std::sync::Arc;
 use wasmparser::{FuncType, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
-use windrow_core::TypeInfo;
+use windrow::TypeInfo;
 use windrow_cranelift::{Emitter, RefFrame, RefVar, check_stack};
 
 pub(crate) use error::TranslateError;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::num::NonZeroU8;
-use windrow_core::HeapError;
+use windrow::HeapError;
+use windrow::jit::Corruption;
 use windrow_cranelift::HeapTrap;
 
 /// Why compiled code of this engine traps, beyond what the heap and Cranelift number themselves.
@@ -168,7 +169,7 @@ impl TrapKind {
     }
 
     const fn corrupt() -> Self {
-        Self::Heap(HeapError::Corrupt(windrow_core::Corruption::Reference {
+        Self::Heap(HeapError::Corrupt(Corruption::Reference {
             offset: 0,
             bits: 0,
         }))
