@@ -52,7 +52,7 @@ fn instances_of_a_store_share_the_tag_of_javascripts_exceptions() {
             let text = Val::Ref(js::new_string(&mut store, "thrown").unwrap());
             for name in ["catch", "catch_host"] {
                 let catch = catcher.func(&mut store, name).unwrap();
-                let caught = catch.call(&mut store, &[text.clone()]).unwrap();
+                let caught = catch.call(&mut store, std::slice::from_ref(&text)).unwrap();
                 let [Val::Ref(caught)] = &caught[..] else {
                     panic!("a reference expected")
                 };
