@@ -121,7 +121,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) zeal: u32,
 
-    /// Stop the program when it has run for so long; fractions are fine.
+    /// Stop the program when it has run for so long; fractions are fine. A read of standard input is
+    /// waited for.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 

@@ -1,6 +1,6 @@
 //! What a program can import, chosen by `--host`.
 
-use windrow_wasm::{Engine, Error, Linker, js};
+use windrow_wasm::{Engine, Error, Linker, js, wasi};
 
 /// The host a program was compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -22,5 +22,17 @@ impl Host {
             Self::None => Ok(Linker::new(engine)),
             Self::Js => js::linker(engine),
         }
+    }
+
+    /// What to do about an import of `module` that nothing provides, where its name tells: the end
+    /// of a sentence.
+    pub(crate) fn advice(self, module: &str) -> Option<&'static str> {
+        if self != Self::Js && js::provides(module) {
+            return Some(", or give it with --host js, if it was compiled for JavaScript");
+        }
+        let is_wasi = module.starts_with("wasi_") || module.starts_with("wasi:");
+        (is_wasi && module != wasi::MODULE).then_some(
+            "; of WASI there is preview 1, so compile the program for that (wasm32-wasip1)",
+        )
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::args::Preload;
 use crate::error::Failure;
+use crate::host::Host;
 use crate::run::cannot;
 use windrow::Store;
 use windrow_wasm::{Engine, Error, Linker, Module};
@@ -23,7 +24,7 @@ pub(crate) fn compile<'a>(
     let compile = |item: &'a Preload| {
         let bytes =
             std::fs::read(&item.file).map_err(|error| cannot("read", &item.file, &error))?;
-        let module = Module::new(engine, &bytes).map_err(|error| unusable(item, &error))?;
+        let module = Module::new(engine, &bytes).map_err(|error| unusable(item, &error, ""))?;
         Ok(Library { item, module })
     };
     items.iter().map(compile).collect()
@@ -36,6 +37,7 @@ pub(crate) fn compile<'a>(
 /// nothing before provides.
 pub(crate) fn instantiate(
     libraries: Vec<Library<'_>>,
+    host: Host,
     linker: &mut Linker,
     store: &mut Store,
 ) -> Result<(), Failure> {
@@ -44,17 +46,18 @@ pub(crate) fn instantiate(
             .instantiate(store, &module)
             .map_err(|error| match error {
                 Error::Trap(trap) => Failure::Trap(trap),
-                error => unusable(item, &error),
+                Error::MissingImport { ref module, .. } => {
+                    let advice = host.advice(module);
+                    let otherwise = ", or preload a module that exports it before this one";
+                    unusable(item, &error, advice.unwrap_or(otherwise))
+                }
+                error => unusable(item, &error, ""),
             })?;
         linker.define_instance(store, &item.name, &instance);
     }
     Ok(())
 }
 
-fn unusable(item: &Preload, error: &Error) -> Failure {
-    let hint = match error {
-        Error::MissingImport { .. } => ", or preload a module that exports it before this one",
-        _ => "",
-    };
-    Failure::input(format!("`{}`: {error}{hint}", item.file.display()))
+fn unusable(item: &Preload, error: &Error, advice: &str) -> Failure {
+    Failure::input(format!("`{}`: {error}{advice}", item.file.display()))
 }

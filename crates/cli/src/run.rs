@@ -144,8 +144,11 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     let engine =
         Engine::with_options(config, options).map_err(|error| Failure::input(error.to_string()))?;
     let unusable = |error: Error| {
-        let hint = match error {
-            Error::MissingImport { .. } => ", or give a module that exports it with --preload",
+        let hint = match &error {
+            Error::MissingImport { module, .. } => args
+                .host
+                .advice(module)
+                .unwrap_or(", or give a module that exports it with --preload"),
             _ => "",
         };
         Failure::input(format!("`{}`: {error}{hint}", args.file.display()))
@@ -160,7 +163,7 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     let libraries = preload::compile(&engine, &args.preload)?;
     let _deadline = limit(args, &engine, &mut store)?;
     wasi::add_to_linker(&mut linker, args)?;
-    preload::instantiate(libraries, &mut linker, &mut store)?;
+    preload::instantiate(libraries, args.host, &mut linker, &mut store)?;
     let instance = linker.instantiate(&mut store, &module);
     let load_time = started.elapsed();
     let started = Instant::now();

@@ -21,7 +21,8 @@ use windrow_core::{FIRST_OBJECT_OFFSET, GUARD_BYTES, StateOffset};
 /// [`Known::Fresh`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// It may be null: null traps with [`HeapTrap::NullReference`].
+    /// It may be null: null traps with [`HeapTrap::NullStruct`] where a field is accessed, with
+    /// [`HeapTrap::NullArray`] for a length or an element.
     Nullable,
     /// Its static type, or an earlier access, says that it is not null.
     NonNull,
@@ -67,6 +68,15 @@ impl Place {
     #[must_use]
     pub const fn reference(offset: u32) -> Self {
         Self::field(offset, types::I32)
+    }
+
+    /// The trap for a null reference to an object with this place.
+    pub(crate) const fn null_trap(self) -> HeapTrap {
+        match self.region {
+            Region::Field(_) => HeapTrap::NullStruct,
+            Region::Length | Region::Elements(_) => HeapTrap::NullArray,
+            _ => HeapTrap::NullReference,
+        }
     }
 }
 
@@ -120,7 +130,7 @@ impl Emitter {
         known: Known,
         place: Place,
     ) -> Address {
-        self.address_or(b, object, known, place, HeapTrap::NullReference.code())
+        self.address_or(b, object, known, place, place.null_trap().code())
     }
 
     /// The same with another trap for a null reference.

@@ -23,7 +23,7 @@ impl Emitter {
         let mut known = known;
         if self.barrier == Barrier::Call && known != Known::Fresh {
             if known == Known::Nullable {
-                self.check_null(b, object);
+                b.ins().trapz(object, place.null_trap());
                 known = Known::NonNull;
             }
             let slot = b.ins().iadd_imm_u(object, i64::from(place.offset));

@@ -52,11 +52,11 @@ pub use cast::{CastSource, CastTarget, Concrete, HeapType};
 pub use compile::{CompileError, CompiledFunction, Relocation, Symbol, compile};
 pub use emitter::Emitter;
 pub use func::{Callee, SignatureCheck};
-pub use host_calls::{HostCalls, SlowPath};
+pub use host_calls::HostCalls;
 pub use region::Region;
 pub use safepoint::{RefFrame, RefVar};
 pub use settings::{IsaError, IsaOptions, native_isa};
-pub use slow::SlowPaths;
+pub use slow::{SlowPath, SlowPaths};
 pub use stack_limit::check_stack;
 pub use trampoline::{
     HostStatus, SLOT_BYTES, entry_signature, entry_trampoline, exit_trampoline, host_trampoline,

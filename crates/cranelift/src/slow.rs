@@ -1,23 +1,97 @@
 //! What the runtime supplies: calls out of compiled code, emitted by the client.
 //!
-//! Every method appends one call to the builder's current block and returns it. How the callee is
-//! reached (an address, a table, a relocation) and which context it receives is the client's
-//! business; an [exit trampoline](crate::exit_trampoline) in between records where compiled code
-//! was left, which the two allocations need.
+//! How a callee is reached (an address, a table, a relocation) and which context it receives is the
+//! client's business; an [exit trampoline](crate::exit_trampoline) in between records where compiled
+//! code was left, which the two allocations need.
 
-use cranelift_codegen::ir::{Inst, Value};
+use cranelift_codegen::ir::{AbiParam, Inst, InstBuilder, Signature, Type, Value, types};
+use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use windrow_core::TypeId;
 
-/// The calls emitted code may need.
+/// The slow paths there are; [`SlowPaths`] has a method for each that says what it does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SlowPath {
+    /// `(type_id: i32) -> i32`. A safepoint.
+    AllocateStruct,
+    /// `(type_id: i32, length: i32) -> i32`. A safepoint.
+    AllocateArray,
+    /// `(owner: i32, slot: i32, value: i32)`.
+    WriteBarrier,
+    /// `(owner: i32, first_slot: i32, count: i32)`.
+    RangeBarrier,
+    /// `(actual: i32, target: i32) -> i32`.
+    IsSubtype,
+    /// `(destination: i64, source: i64, bytes: i64)`.
+    MoveBytes,
+    /// `(destination: i64, byte: i32, bytes: i64)`.
+    SetBytes,
+}
+
+impl SlowPath {
+    /// How many there are.
+    pub const COUNT: usize = 7;
+
+    /// Every slow path, in declaration order.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::AllocateStruct,
+        Self::AllocateArray,
+        Self::WriteBarrier,
+        Self::RangeBarrier,
+        Self::IsSubtype,
+        Self::MoveBytes,
+        Self::SetBytes,
+    ];
+
+    /// Whether a collection may happen in it, so that an
+    /// [exit trampoline](crate::exit_trampoline) has to be on the way.
+    #[must_use]
+    pub const fn is_safepoint(self) -> bool {
+        matches!(self, Self::AllocateStruct | Self::AllocateArray)
+    }
+
+    /// The signature of the host function, in the system's convention: a context, an `i64`, and
+    /// what the variant says.
+    #[must_use]
+    pub fn signature(self) -> Signature {
+        const I32: Type = types::I32;
+        const I64: Type = types::I64;
+        let (params, results): (&[Type], &[Type]) = match self {
+            Self::AllocateStruct => (&[I32], &[I32]),
+            Self::AllocateArray | Self::IsSubtype => (&[I32, I32], &[I32]),
+            Self::WriteBarrier | Self::RangeBarrier => (&[I32, I32, I32], &[]),
+            Self::MoveBytes => (&[I64, I64, I64], &[]),
+            Self::SetBytes => (&[I64, I32, I64], &[]),
+        };
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params.push(AbiParam::new(I64));
+        signature
+            .params
+            .extend(params.iter().copied().map(AbiParam::new));
+        signature
+            .returns
+            .extend(results.iter().copied().map(AbiParam::new));
+        signature
+    }
+}
+
+/// The calls emitted code may need: a client says how to make one, and the other methods say what
+/// each is passed.
 ///
 /// Only the two allocations are safepoints; the others never collect. References and offsets they
 /// are passed come from the heap: data, not to be trusted. Addresses and byte counts have been
 /// checked.
 pub trait SlowPaths {
+    /// Appends one call of `path` to the builder's current block and returns it. Arguments and result
+    /// are those of the path's [signature](SlowPath::signature) without the context.
+    fn call(&mut self, b: &mut FunctionBuilder<'_>, path: SlowPath, arguments: &[Value]) -> Inst;
+
     /// Allocates a struct of `type_id`, which has a constant size. One `i32` result: the new
     /// object with its header set and its fields unset, or 0 when the host failed and recorded why.
-    fn allocate_struct(&mut self, b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Inst;
+    fn allocate_struct(&mut self, b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Inst {
+        let type_id = type_id_value(b, type_id);
+        self.call(b, SlowPath::AllocateStruct, &[type_id])
+    }
 
     /// Allocates an array of `type_id` with `length` (an `i32`, unsigned) elements. One `i32`
     /// result: the new array with header and length set and its elements unset, or 0.
@@ -26,7 +100,10 @@ pub trait SlowPaths {
         b: &mut FunctionBuilder<'_>,
         type_id: TypeId,
         length: Value,
-    ) -> Inst;
+    ) -> Inst {
+        let type_id = type_id_value(b, type_id);
+        self.call(b, SlowPath::AllocateArray, &[type_id, length])
+    }
 
     /// The [`WriteBarrier::Call`](windrow_core::WriteBarrier::Call) form: `value` is about to be
     /// stored at heap offset `slot` of object `owner`. All `i32`; `owner` and `slot` are 0 for a
@@ -37,7 +114,9 @@ pub trait SlowPaths {
         owner: Value,
         slot: Value,
         value: Value,
-    ) -> Inst;
+    ) -> Inst {
+        self.call(b, SlowPath::WriteBarrier, &[owner, slot, value])
+    }
 
     /// The same for `count` consecutive slots of `owner` from heap offset `first_slot`. All `i32`.
     fn range_barrier(
@@ -46,11 +125,16 @@ pub trait SlowPaths {
         owner: Value,
         first_slot: Value,
         count: Value,
-    ) -> Inst;
+    ) -> Inst {
+        self.call(b, SlowPath::RangeBarrier, &[owner, first_slot, count])
+    }
 
     /// Whether the type whose id is `actual` (an `i32`) is `target` or derives from it, for types
     /// deeper than a display. One `i32` result, 0 or 1.
-    fn is_subtype(&mut self, b: &mut FunctionBuilder<'_>, actual: Value, target: TypeId) -> Inst;
+    fn is_subtype(&mut self, b: &mut FunctionBuilder<'_>, actual: Value, target: TypeId) -> Inst {
+        let target = type_id_value(b, target);
+        self.call(b, SlowPath::IsSubtype, &[actual, target])
+    }
 
     /// `memmove`: `bytes` bytes from address `source` to address `destination`. All `i64`.
     fn move_bytes(
@@ -59,7 +143,9 @@ pub trait SlowPaths {
         destination: Value,
         source: Value,
         bytes: Value,
-    ) -> Inst;
+    ) -> Inst {
+        self.call(b, SlowPath::MoveBytes, &[destination, source, bytes])
+    }
 
     /// `memset`: `bytes` bytes from address `destination` become the low byte of `byte`, an
     /// `i32`. The others are `i64`.
@@ -69,5 +155,11 @@ pub trait SlowPaths {
         destination: Value,
         byte: Value,
         bytes: Value,
-    ) -> Inst;
+    ) -> Inst {
+        self.call(b, SlowPath::SetBytes, &[destination, byte, bytes])
+    }
+}
+
+fn type_id_value(b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Value {
+    b.ins().iconst(types::I32, i64::from(type_id.bits()))
 }

@@ -7,7 +7,7 @@ use cranelift_codegen::ir::TrapCode;
 #[non_exhaustive]
 #[repr(u8)]
 pub enum HeapTrap {
-    /// A null reference was dereferenced.
+    /// A null reference was used where what it should lead to is not known.
     NullReference = 1,
     /// A reference is not of the type it was cast to.
     CastFailure = 2,
@@ -21,13 +21,17 @@ pub enum HeapTrap {
     IndirectType = 6,
     /// A call to the host failed; the host recorded why.
     Host = 7,
+    /// A field of a null struct reference was accessed.
+    NullStruct = 8,
+    /// The length or an element of a null array reference was accessed.
+    NullArray = 9,
 }
 
 impl HeapTrap {
     /// The first number free for the client's own traps.
     pub const FIRST_CLIENT: u8 = 32;
 
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::NullReference,
         Self::CastFailure,
         Self::ArrayOutOfBounds,
@@ -35,6 +39,8 @@ impl HeapTrap {
         Self::IndirectNull,
         Self::IndirectType,
         Self::Host,
+        Self::NullStruct,
+        Self::NullArray,
     ];
 
     /// The code as instructions carry it.

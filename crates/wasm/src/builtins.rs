@@ -62,8 +62,6 @@ builtins! {
     AllocStruct / 1 -> u32, Zero;
     /// `(type id, length) -> ref`: an array, header and length written, its elements not.
     AllocArray / 2 -> u32, Zero;
-    /// `(type id, length) -> ref`: an array of zero elements.
-    AllocArrayZeroed / 2 -> u32, Zero;
     /// `(module type index, data segment, offset in bytes, length) -> ref`: `array.new_data`.
     ArrayNewData / 4 -> u32, Zero;
     /// `(module type index, element segment, offset, length) -> ref`: `array.new_elem`.

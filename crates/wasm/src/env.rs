@@ -12,7 +12,8 @@ use wasmparser::{
     AbstractHeapType, CompositeInnerType, FuncType, GlobalType, HeapType, MemoryType, RefType,
     SubType, TableType, UnpackedIndex, ValType,
 };
-use windrow_core::{CodeAbi, TypeId, TypeRegistry};
+use windrow::jit::CodeAbi;
+use windrow::{TypeId, TypeRegistry};
 
 /// How a value is represented in registers, slots and memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

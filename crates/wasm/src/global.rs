@@ -2,12 +2,13 @@
 
 use crate::attach::StoreId;
 use crate::error::Error;
+use crate::roots::{Roots, add_roots};
 use crate::value::{check_type, from_bits, is_gc, to_bits};
 use crate::vmctx::VmGlobal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use windrow::jit::{ActivationList, GcRef, RootKind, RootSource, RootVisitor};
-use windrow::{HeapError, Store, Val, ValType};
+use windrow::jit::{GcRef, RootKind, RootVisitor};
+use windrow::{Store, Val, ValType};
 
 /// The type of a global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,9 +52,10 @@ impl GlobalData {
         let high = low_double(bits >> 64);
         self.vm.high.store(high, Ordering::Relaxed);
     }
+}
 
-    /// Shows the reference it holds, if it holds one.
-    pub(crate) fn visit(&self, visitor: &mut dyn RootVisitor) {
+impl Roots for GlobalData {
+    fn visit(&self, visitor: &mut dyn RootVisitor) {
         if self.is_gc {
             let mut slot = low_ref(self.bits());
             visitor.visit(RootKind::Global, &mut slot);
@@ -80,20 +82,6 @@ pub struct Global {
     pub(crate) data: Arc<GlobalData>,
 }
 
-/// Keeps what a global made by the host holds alive.
-struct GlobalRoot(Arc<GlobalData>);
-
-impl RootSource for GlobalRoot {
-    fn visit_roots(
-        &mut self,
-        _: ActivationList<'_>,
-        visitor: &mut dyn RootVisitor,
-    ) -> Result<u64, HeapError> {
-        self.0.visit(visitor);
-        Ok(0)
-    }
-}
-
 impl Global {
     /// Makes a global that lasts as long as the store.
     ///
@@ -105,9 +93,7 @@ impl Global {
         let bits = to_bits(store, value)?;
         data.set_bits(store, bits);
         if data.is_gc {
-            store
-                .isolate_mut()
-                .add_root_source(Box::new(GlobalRoot(Arc::clone(&data))));
+            add_roots(store, &data);
         }
         Ok(Self {
             store: StoreId::assign(store),

@@ -16,6 +16,7 @@ use crate::linker::{Extern, Imports};
 use crate::memory::{Memory, MemoryData, MemoryType};
 use crate::module::parse::ExportKind;
 use crate::module::{Module, ModuleInner};
+use crate::roots::{Roots, add_roots};
 use crate::segments::Segments;
 use crate::table::{Table, TableData};
 use crate::tag::{Tag, TagData};
@@ -23,8 +24,8 @@ use crate::vmctx::VmOffsets;
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use windrow::jit::{ActivationList, FunctionEntry, RootSource, RootVisitor};
-use windrow::{FunctionId, HeapError, Store, TypeId};
+use windrow::jit::{FunctionEntry, RootVisitor};
+use windrow::{FunctionId, Store, TypeId};
 
 /// What compiled code, the collector and the handles share of an instance.
 #[derive(Debug)]
@@ -152,26 +153,18 @@ impl InstanceData {
     }
 }
 
-/// Shows the roots of an instance's own globals, tables and segments. Imported ones are their
-/// makers' to show.
-struct InstanceRoots(Arc<InstanceData>);
-
-impl RootSource for InstanceRoots {
-    fn visit_roots(
-        &mut self,
-        _: ActivationList<'_>,
-        visitor: &mut dyn RootVisitor,
-    ) -> Result<u64, HeapError> {
-        let instance = &*self.0;
-        let env = &instance.module.env;
-        for global in instance.globals.iter().skip(env.imported_globals as usize) {
+/// The roots are those of its own globals, tables and segments. Imported ones are their makers' to
+/// show.
+impl Roots for InstanceData {
+    fn visit(&self, visitor: &mut dyn RootVisitor) {
+        let env = &self.module.env;
+        for global in self.globals.iter().skip(env.imported_globals as usize) {
             global.visit(visitor);
         }
-        for table in instance.tables.iter().skip(env.imported_tables as usize) {
+        for table in self.tables.iter().skip(env.imported_tables as usize) {
             table.visit(visitor);
         }
-        instance.segments.visit(visitor);
-        Ok(0)
+        self.segments.visit(visitor);
     }
 }
 
@@ -236,9 +229,7 @@ impl Instance {
         store
             .isolate_mut()
             .keep_alive(Arc::clone(&data) as Arc<dyn Any + Send + Sync>);
-        store
-            .isolate_mut()
-            .add_root_source(Box::new(InstanceRoots(Arc::clone(&data))));
+        add_roots(store, &data);
         let instance = Self { store: id, data };
         instance.initialise(store)?;
         Ok(instance)

@@ -4,7 +4,8 @@
 //! function entry, each loop iteration and before each bulk operation, at a cell that its store
 //! owns: another thread may have asked it to stop there, or its fuel may have run out. So the time
 //! from the request to the trap is that of one bulk operation at most, or of the host function in
-//! progress, which is waited for. Code of other engines has no such checks and pays nothing.
+//! progress, which is waited for; WASI's wait for a time ends early, its read of a stream does not.
+//! Code of other engines has no such checks and pays nothing.
 //!
 //! The cell lies outside the mutator state, because that is borrowed exclusively by the thread
 //! that runs the store while another sets the request.
@@ -18,6 +19,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use windrow::Store;
+
+/// How long a sleeping program is not looked after. A request sets a word, no more, so that it can
+/// be made from anywhere, a signal handler included; so sleepers have to look.
+#[cfg(feature = "wasi")]
+const SLICE: Duration = Duration::from_millis(10);
 
 /// What makes compiled code of one store stop.
 #[derive(Debug, Default)]
@@ -33,6 +39,10 @@ pub(crate) struct StopCell {
 impl StopCell {
     /// Offset of the fuel; the request is at offset zero, where an atomic load can reach it.
     pub(crate) const FUEL: i32 = 8;
+
+    fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed) != 0
+    }
 
     /// How much fuel is left.
     pub(crate) fn fuel(&self) -> u64 {
@@ -78,7 +88,7 @@ impl InterruptHandle {
     /// Whether a request stands.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.cell.requested.load(Ordering::Relaxed) != 0
+        self.cell.is_requested()
     }
 
     /// Interrupts the store `after` from now, unless the result is dropped before. Costs a thread
@@ -201,6 +211,28 @@ impl Engine {
         stop_cell(store)
             .filter(|_| looks)
             .ok_or(Error::NotCompiledIn { what, option })
+    }
+}
+
+/// Whether the store's program has been asked to stop.
+#[cfg(feature = "wasi")]
+pub(crate) fn is_interrupted(store: &Store) -> bool {
+    stop_cell(store).is_some_and(|cell| cell.is_requested())
+}
+
+/// Sleeps for so long, or until the store's program is asked to stop.
+#[cfg(feature = "wasi")]
+pub(crate) fn sleep(store: &Store, time: Duration) {
+    let Some(cell) = stop_cell(store) else {
+        return std::thread::sleep(time);
+    };
+    let start = std::time::Instant::now();
+    while !cell.is_requested() {
+        let left = time.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(SLICE));
     }
 }
 

@@ -8,6 +8,7 @@
 //!   interface has them.
 //! - [`define_string_constants`]: imported globals whose names are the strings.
 //! - [`define_j2cl`]: what the J2CL compiler (Java) imports, its constants included.
+//! - [`define_exception_tag`]: the tag of what JavaScript throws.
 //!
 //! ```
 //! use windrow::{Config, Val};
@@ -44,6 +45,7 @@ pub use string::JsString;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::linker::Linker;
+use crate::tag::Tag;
 use windrow::{FuncType, HeapType, Ref, RefType, Store, ValType};
 
 /// A linker that has all of this module, string constants under [`DEFAULT_CONSTANTS_MODULE`].
@@ -56,6 +58,41 @@ pub fn linker(engine: &Engine) -> Result<Linker, Error> {
     define_string_constants(&mut linker, DEFAULT_CONSTANTS_MODULE);
     define_j2cl(&mut linker);
     Ok(linker)
+}
+
+/// Whether [`linker`] defines names of this module: if one of them is missing, the module that asks
+/// for it was compiled for a JavaScript host.
+#[must_use]
+pub fn provides(module: &str) -> bool {
+    let modules = [
+        builtins::MODULE,
+        DEFAULT_CONSTANTS_MODULE,
+        constants::J2CL_MODULE,
+        j2cl::MODULE,
+        TAG_MODULE,
+    ];
+    modules.contains(&module)
+}
+
+/// The module name of the exceptions' tag.
+const TAG_MODULE: &str = "WebAssembly";
+
+/// Defines `WebAssembly.JSTag`: [`exception_tag`].
+pub fn define_exception_tag(linker: &mut Linker) {
+    let engine = linker.engine().clone();
+    linker.define_with(TAG_MODULE, move |store, _, name, _| match name {
+        "JSTag" => Ok(Some(exception_tag(&engine, store)?.into())),
+        _ => Ok(None),
+    });
+}
+
+/// The tag of what JavaScript throws: one external reference. It is the same tag for all instances
+/// of a store, so that one catches what another throws.
+///
+/// # Errors
+/// [`Error::WrongEngine`], [`Error::Heap`] where types run out.
+pub fn exception_tag(engine: &Engine, store: &mut Store) -> Result<Tag, Error> {
+    Tag::of_javascript(engine, store)
 }
 
 /// Puts a string into a store's heap.

@@ -74,6 +74,7 @@ mod mapping;
 mod memory;
 mod module;
 mod options;
+mod roots;
 mod table;
 mod tag;
 mod translate;

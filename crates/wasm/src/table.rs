@@ -3,13 +3,14 @@
 use crate::attach::StoreId;
 use crate::error::Error;
 use crate::global::low_ref;
+use crate::roots::{Roots, add_roots};
 use crate::trap::TrapKind;
 use crate::value::{check_type, from_bits, is_gc, to_bits};
 use crate::vmctx::VmTable;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use windrow::jit::{ActivationList, GcRef, RootKind, RootSource, RootVisitor};
-use windrow::{HeapError, RefType, Store, Val, ValType};
+use windrow::jit::{GcRef, RootKind, RootVisitor};
+use windrow::{RefType, Store, Val, ValType};
 
 /// The most elements a table can have: what other engines allow.
 pub const MAX_TABLE_ELEMENTS: u32 = 10_000_000;
@@ -170,9 +171,10 @@ impl TableData {
             .map(|element| element.load(Ordering::Relaxed))
             .collect())
     }
+}
 
-    /// Shows the references it holds, if it holds any.
-    pub(crate) fn visit(&self, visitor: &mut dyn RootVisitor) {
+impl Roots for TableData {
+    fn visit(&self, visitor: &mut dyn RootVisitor) {
         if !self.is_gc {
             return;
         }
@@ -192,20 +194,6 @@ pub struct Table {
     pub(crate) data: Arc<TableData>,
 }
 
-/// Keeps what a table made by the host holds alive.
-struct TableRoot(Arc<TableData>);
-
-impl RootSource for TableRoot {
-    fn visit_roots(
-        &mut self,
-        _: ActivationList<'_>,
-        visitor: &mut dyn RootVisitor,
-    ) -> Result<u64, HeapError> {
-        self.0.visit(visitor);
-        Ok(0)
-    }
-}
-
 impl Table {
     /// Makes a table that lasts as long as the store, every element `value`.
     ///
@@ -221,9 +209,7 @@ impl Table {
         let bits = table.element_bits(store, value)?;
         table.data.fill(store, 0, bits, ty.initial)?;
         if table.data.is_gc {
-            store
-                .isolate_mut()
-                .add_root_source(Box::new(TableRoot(Arc::clone(&table.data))));
+            add_roots(store, &table.data);
         }
         Ok(table)
     }

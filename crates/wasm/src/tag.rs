@@ -1,6 +1,8 @@
 //! Tags: kinds of exceptions, each with the types of its arguments.
 //!
-//! A tag is known by its number, which no other tag of the process has; exceptions carry it.
+//! A tag is known by its number, which no other tag of its store has; exceptions carry it. All but
+//! one are counted through the process; the one of JavaScript's exceptions has the same number in
+//! every store, so whoever asks for it gets the same tag.
 
 use crate::attach::{StoreId, attach};
 use crate::engine::Engine;
@@ -8,6 +10,9 @@ use crate::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use windrow::{FieldType, FuncType, Store, StructType, TypeId, TypeRegistry, ValType};
+
+/// The number of the tag of JavaScript's exceptions.
+const JAVASCRIPT: u32 = 1;
 
 /// What the store's instances share of a tag.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ impl TagData {
     /// # Panics
     /// After four billion tags.
     pub(crate) fn new(type_id: TypeId, payload: TypeId, ty: FuncType) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
+        static NEXT: AtomicU32 = AtomicU32::new(JAVASCRIPT + 1);
         let number = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
             next.checked_add(1)
         });
@@ -75,6 +80,25 @@ impl Tag {
         Ok(Self {
             store: attach(engine, store)?,
             data: Arc::new(TagData::new(type_id, payload, ty.clone())),
+        })
+    }
+
+    /// The store's tag of JavaScript's exceptions: one external reference.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(feature = "js")]
+    pub(crate) fn of_javascript(engine: &Engine, store: &mut Store) -> Result<Self, Error> {
+        let ty = FuncType::new([ValType::EXTERNREF], []);
+        let data = TagData {
+            number: JAVASCRIPT,
+            type_id: engine.types().register_func(ty.clone())?,
+            payload: payload_type(engine.types(), &ty.params)?,
+            ty,
+        };
+        Ok(Self {
+            store: attach(engine, store)?,
+            data: Arc::new(data),
         })
     }
 

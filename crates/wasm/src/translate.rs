@@ -14,6 +14,7 @@
 //! host       calls of builtins, the slow paths of windrow-cranelift
 //! interrupt  looking whether to stop
 //! stack      the operand stack;  locals: the locals;  liveness: which of them live
+//! error      why a body is refused
 //! ```
 //! References across safepoints: see `windrow_cranelift::RefFrame`. Which operands and locals are
 //! references is the validator's word, never the translator's own bookkeeping.
@@ -27,6 +28,7 @@ mod branch;
 mod bytes;
 mod call;
 mod control;
+mod error;
 mod exception;
 mod heap_types;
 mod host;
@@ -50,6 +52,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use error::{MAX_SPILLS, proposal};
 use hashbrown::HashMap;
 use host::Host;
 use liveness::{Liveness, LivenessBuilder, Step};
@@ -58,52 +61,11 @@ use simd::VectorUnit;
 use stack::{OperandStack, OperandType};
 use std::sync::Arc;
 use wasmparser::{FuncType, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
-use windrow_core::TypeInfo;
-use windrow_cranelift::{CompileError, Emitter, RefFrame, RefVar, check_stack};
+use windrow::TypeInfo;
+use windrow_cranelift::{Emitter, RefFrame, RefVar, check_stack};
 
-/// Why a function body could not be compiled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum TranslateError {
-    /// The body is malformed or invalid.
-    #[error("{0}")]
-    Invalid(#[from] wasmparser::Error),
-    /// The body uses a feature this engine does not have.
-    #[error(
-        "the {proposal} proposal is not supported (at offset {offset:#x}); compile the module without it"
-    )]
-    Unsupported {
-        /// The proposal, as the specification calls it.
-        proposal: &'static str,
-        /// Where the instruction is, in bytes from the start of the module.
-        offset: u64,
-    },
-    /// The body uses vectors, and the machine lacks the instructions.
-    #[error(
-        "vector instructions need a processor with {extension}, which this one lacks (at offset {offset:#x}); compile the module without them"
-    )]
-    Processor {
-        /// What is missing.
-        extension: &'static str,
-        /// Where the instruction is, in bytes from the start of the module.
-        offset: u64,
-    },
-    /// The body keeps so many references alive over so many calls that its stack maps would take
-    /// more memory than a function is worth.
-    #[error(
-        "the function keeps too many references over too many calls (more than {MAX_SPILLS} in all); split it"
-    )]
-    TooManyReferences,
-    /// The code generator refused the function, which no valid body should make it do.
-    #[error(transparent)]
-    Codegen(#[from] CompileError),
-}
-
+pub(crate) use error::TranslateError;
 pub(crate) use host::builtin_signature;
-
-/// References over calls, counted once a call, that one function may have. Each costs about three
-/// hundred bytes while the function is compiled.
-const MAX_SPILLS: usize = 1 << 21;
 
 /// The namespace in which a direct call names a function of the same module by its index.
 pub(crate) const FUNCTION_NAMESPACE: u32 = 0;
@@ -378,24 +340,4 @@ fn zero(b: &mut FunctionBuilder<'_>, repr: Repr) -> Value {
 /// Source locations are module offsets; the all-ones pattern means none.
 fn source_location(offset: u64) -> SourceLoc {
     SourceLoc::new(u32::try_from(offset).unwrap_or(u32::MAX))
-}
-
-/// The proposal an operator belongs to.
-fn proposal(op: &Operator<'_>) -> &'static str {
-    macro_rules! proposal {
-        ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-            match op {
-                $(Operator::$op { .. } => proposal!(@name $proposal),)*
-                _ => "a later",
-            }
-        };
-        (@name threads) => { "threads" };
-        (@name memory_control) => { "memory control" };
-        (@name wide_arithmetic) => { "wide arithmetic" };
-        (@name stack_switching) => { "stack switching" };
-        (@name custom_descriptors) => { "custom descriptors" };
-        (@name shared_everything_threads) => { "shared-everything threads" };
-        (@name $proposal:ident) => { stringify!($proposal) };
-    }
-    wasmparser::for_each_operator!(proposal)
 }

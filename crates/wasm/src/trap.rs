@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::num::NonZeroU8;
-use windrow_core::HeapError;
+use windrow::HeapError;
+use windrow::jit::Corruption;
 use windrow_cranelift::HeapTrap;
 
 /// Why compiled code of this engine traps, beyond what the heap and Cranelift number themselves.
@@ -17,10 +18,6 @@ pub(crate) enum CodeTrap {
     NullFunction,
     /// A null `i31` reference was read.
     NullI31,
-    /// A null struct reference was used.
-    NullStruct,
-    /// A null array reference was used.
-    NullArray,
     /// Another thread asked code to stop.
     Interrupted,
     /// Code used up its fuel.
@@ -30,13 +27,11 @@ pub(crate) enum CodeTrap {
 }
 
 impl CodeTrap {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 7] = [
         Self::Unreachable,
         Self::TableOutOfBounds,
         Self::NullFunction,
         Self::NullI31,
-        Self::NullStruct,
-        Self::NullArray,
         Self::Interrupted,
         Self::OutOfFuel,
         Self::NullException,
@@ -144,8 +139,6 @@ impl TrapKind {
                 CodeTrap::TableOutOfBounds => Self::TableOutOfBounds,
                 CodeTrap::NullFunction => Self::NullFunction,
                 CodeTrap::NullI31 => Self::NullI31,
-                CodeTrap::NullStruct => Self::NullStruct,
-                CodeTrap::NullArray => Self::NullArray,
                 CodeTrap::Interrupted => Self::Interrupted,
                 CodeTrap::OutOfFuel => Self::OutOfFuel,
                 CodeTrap::NullException => Self::NullException,
@@ -164,6 +157,8 @@ impl TrapKind {
     fn from_heap_trap(trap: HeapTrap) -> Option<Self> {
         Some(match trap {
             HeapTrap::NullReference => Self::NullReference,
+            HeapTrap::NullStruct => Self::NullStruct,
+            HeapTrap::NullArray => Self::NullArray,
             HeapTrap::CastFailure => Self::CastFailure,
             HeapTrap::ArrayOutOfBounds => Self::ArrayOutOfBounds,
             HeapTrap::IndirectNull => Self::UninitializedElement,
@@ -174,7 +169,7 @@ impl TrapKind {
     }
 
     const fn corrupt() -> Self {
-        Self::Heap(HeapError::Corrupt(windrow_core::Corruption::Reference {
+        Self::Heap(HeapError::Corrupt(Corruption::Reference {
             offset: 0,
             bits: 0,
         }))

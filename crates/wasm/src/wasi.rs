@@ -37,7 +37,8 @@
 //! Files are reached through `cap-std`, so no path leads out of a directory that was given. Rights
 //! are reported, but what decides is how a file was opened. Sockets are not supported, nor is
 //! `proc_raise`. Readiness is not asked of the system: to `poll_oneoff` every stream and file is
-//! ready.
+//! ready. An [interruption](crate::InterruptHandle) ends a wait for a time; a read of the process's
+//! standard input is waited for, and stops the program when it is over.
 
 mod builder;
 mod clock;
@@ -57,7 +58,9 @@ mod transfer;
 
 use crate::error::Error;
 use crate::func::Caller;
+use crate::interrupt::is_interrupted;
 use crate::linker::{Extern, Linker};
+use crate::trap::TrapKind;
 use descriptors::Descriptors;
 use errno::Errno;
 use guest::{Guest, GuestMemory};
@@ -182,7 +185,8 @@ impl Functions<'_> {
 /// Runs a function for the program that calls. The error number to return.
 ///
 /// # Errors
-/// [`Error::Host`] for a program that exports no memory.
+/// [`Error::Host`] for a program that exports no memory; [`Error::Trap`] if the program was
+/// interrupted meanwhile.
 fn call(
     ctx: &Mutex<WasiCtx>,
     mut caller: Caller<'_>,
@@ -197,5 +201,9 @@ fn call(
         ctx: &mut ctx,
         memory: GuestMemory::new(caller.store, memory),
     };
-    Ok(body(&mut guest).map_or_else(|errno| errno as u16, |()| 0))
+    let errno = body(&mut guest).map_or_else(|errno| errno as u16, |()| 0);
+    if is_interrupted(guest.memory.store()) {
+        return Err(TrapKind::Interrupted.into());
+    }
+    Ok(errno)
 }

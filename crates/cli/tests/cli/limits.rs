@@ -46,6 +46,21 @@ fn a_timeout_covers_start_functions() {
 }
 
 #[test]
+fn a_timeout_ends_a_sleep() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff"
+            (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 31536000000000000))
+            (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
+    let file = TempFile::new("sleep.wat", text);
+    let stopped = run(file.path(), "--timeout 0.1");
+    assert_eq!(stopped.trapped().0, "interrupted by the host");
+}
+
+#[test]
 fn fuel_is_exact() {
     let file = TempFile::new("endless.wat", PROGRAM);
     let line = "--invoke count 1000 --fuel 1001";

@@ -6,8 +6,8 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use windrow_core::{Addressing, AllocSpec, CodeAbi, MutatorAbi, TypeId, WriteBarrier};
-use windrow_cranelift::{Emitter, IsaOptions, RefFrame, SlowPaths, native_isa};
+use windrow_core::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
+use windrow_cranelift::{Emitter, IsaOptions, RefFrame, SlowPath, SlowPaths, native_isa};
 
 /// An ABI with a name for snapshots.
 #[derive(Clone, Copy)]
@@ -64,14 +64,7 @@ pub(crate) const ABIS: [NamedAbi; 4] = [
 /// Calls functions that exist by name only.
 pub(crate) struct Imports;
 
-/// The names of the imports, in the order of their numbers.
-pub(crate) const ALLOCATE_STRUCT: u32 = 0;
-const ALLOCATE_ARRAY: u32 = 1;
-const WRITE_BARRIER: u32 = 2;
-const RANGE_BARRIER: u32 = 3;
-const IS_SUBTYPE: u32 = 4;
-const MOVE_BYTES: u32 = 5;
-const SET_BYTES: u32 = 6;
+/// The number of an import that is no slow path; those have the numbers of their variants.
 pub(crate) const CALLEE: u32 = 7;
 
 pub(crate) fn call(
@@ -101,69 +94,14 @@ pub(crate) fn call(
     b.ins().call(callee, arguments)
 }
 
-fn id(b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Value {
-    b.ins().iconst(types::I32, i64::from(type_id.bits()))
-}
-
 impl SlowPaths for Imports {
-    fn allocate_struct(&mut self, b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Inst {
-        let type_id = id(b, type_id);
-        call(b, ALLOCATE_STRUCT, &[type_id], Some(types::I32))
-    }
-
-    fn allocate_array(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        type_id: TypeId,
-        length: Value,
-    ) -> Inst {
-        let type_id = id(b, type_id);
-        call(b, ALLOCATE_ARRAY, &[type_id, length], Some(types::I32))
-    }
-
-    fn write_barrier(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        owner: Value,
-        slot: Value,
-        value: Value,
-    ) -> Inst {
-        call(b, WRITE_BARRIER, &[owner, slot, value], None)
-    }
-
-    fn range_barrier(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        owner: Value,
-        first_slot: Value,
-        count: Value,
-    ) -> Inst {
-        call(b, RANGE_BARRIER, &[owner, first_slot, count], None)
-    }
-
-    fn is_subtype(&mut self, b: &mut FunctionBuilder<'_>, actual: Value, target: TypeId) -> Inst {
-        let target = id(b, target);
-        call(b, IS_SUBTYPE, &[actual, target], Some(types::I32))
-    }
-
-    fn move_bytes(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        destination: Value,
-        source: Value,
-        bytes: Value,
-    ) -> Inst {
-        call(b, MOVE_BYTES, &[destination, source, bytes], None)
-    }
-
-    fn set_bytes(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        destination: Value,
-        byte: Value,
-        bytes: Value,
-    ) -> Inst {
-        call(b, SET_BYTES, &[destination, byte, bytes], None)
+    fn call(&mut self, b: &mut FunctionBuilder<'_>, path: SlowPath, arguments: &[Value]) -> Inst {
+        let result = path
+            .signature()
+            .returns
+            .first()
+            .map(|result| result.value_type);
+        call(b, path as u32, arguments, result)
     }
 }
 

@@ -123,7 +123,6 @@ macro_rules! entries {
 entries! {
     AllocStruct alloc_struct(a) fallible -> u32 = heap(a);
     AllocArray alloc_array(a, b) fallible -> u32 = heap(a, b);
-    AllocArrayZeroed alloc_array_zeroed(a, b) fallible -> u32 = heap(a, b);
     ArrayNewData array_new_data(a, b, c, d) fallible -> u32 = heap(a, b, c, d);
     ArrayNewElem array_new_elem(a, b, c, d) fallible -> u32 = heap(a, b, c, d);
     ArrayInitData array_init_data(a, b, c, d, e, f) fallible -> u32 = heap(a, b, c, d, e, f);

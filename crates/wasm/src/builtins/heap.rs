@@ -28,18 +28,6 @@ pub(super) fn alloc_array(
     Ok(array.offset())
 }
 
-pub(super) fn alloc_array_zeroed(
-    store: &mut Store,
-    _: &InstanceData,
-    type_id: u32,
-    length: u32,
-) -> Result<u32> {
-    let array = store
-        .isolate_mut()
-        .alloc_array(TypeId::from_bits(type_id), length, &mut [])?;
-    Ok(array.offset())
-}
-
 /// The bytes of `length` elements of an array type in a data segment, from `offset` on.
 fn segment_bytes<'a>(
     store: &Store,

@@ -3,7 +3,8 @@
 use super::*;
 use crate::module::parse::parse;
 use std::sync::Arc;
-use windrow_core::{Addressing, AllocSpec, CodeAbi, MutatorAbi, TypeRegistry, WriteBarrier};
+use windrow::TypeRegistry;
+use windrow::jit::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
 use windrow_cranelift::{IsaOptions, native_isa};
 
 mod golden;

@@ -19,7 +19,7 @@ use windrow::{
 };
 
 /// The module name of the builtins.
-const MODULE: &str = "wasm:js-string";
+pub(super) const MODULE: &str = "wasm:js-string";
 
 /// Where the elements of an array of 16-bit integers begin, in bytes.
 const ELEMENTS_OFFSET: u32 = ARRAY_LENGTH_OFFSET + 4;

@@ -12,7 +12,7 @@ use windrow::{Store, Val};
 pub const DEFAULT_CONSTANTS_MODULE: &str = "'";
 
 /// The module name J2CL imports string constants from; their names are numbers.
-const J2CL_MODULE: &str = "string.const";
+pub(super) const J2CL_MODULE: &str = "string.const";
 
 /// The custom section with J2CL's constants: a JSON array of strings.
 const J2CL_SECTION: &str = "string.consts";

@@ -9,34 +9,21 @@ use super::numbers::{self, BINARY, UNARY};
 use super::regexp::{self, RegExp};
 use super::slots::{host_value, of_string, of_u32, string, too_long, u32_of};
 use super::string::JsString;
-use super::{NULLABLE, func};
+use super::{NULLABLE, define_exception_tag, func};
 use crate::enter::Slot;
 use crate::error::Error;
 use crate::func::{Func, HostBody};
 use crate::global::low_double;
 use crate::linker::Linker;
 use crate::module::ExternType;
-use crate::tag::Tag;
 use crate::trap::TrapKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use windrow::{CollectionKind, FuncType, Store, ValType};
 
-/// Defines `WebAssembly.JSTag`, the tag of what JavaScript throws: one external reference. Each
-/// instance gets a tag of its own.
-fn define_exception_tag(linker: &mut Linker) {
-    let engine = linker.engine().clone();
-    linker.define_with("WebAssembly", move |store, _, name, _| match name {
-        "JSTag" => Ok(Some(
-            Tag::new(&engine, store, &func([NULLABLE], []))?.into(),
-        )),
-        _ => Ok(None),
-    });
-}
-
 /// The module name of the imports.
-const MODULE: &str = "imports";
+pub(super) const MODULE: &str = "imports";
 
 /// An error object of JavaScript.
 struct JsError {

@@ -4,7 +4,7 @@ use crate::env::ModuleEnv;
 use crate::error::Error;
 use smallvec::SmallVec;
 use wasmparser::{Operator, OperatorsReader};
-use windrow_core::TypeId;
+use windrow::TypeId;
 
 /// One instruction of a constant expression. References that keep their representation
 /// (`any.convert_extern` and its inverse) need none.

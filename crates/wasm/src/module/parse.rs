@@ -16,7 +16,8 @@ use wasmparser::{
     NameSectionReader, Parser, Payload, RefType, TableInit, TableSectionReader, TypeRef,
     ValidPayload, Validator, ValidatorResources,
 };
-use windrow_core::{CodeAbi, TypeRegistry};
+use windrow::TypeRegistry;
+use windrow::jit::CodeAbi;
 
 /// An import, in order.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use wasmparser::{
     RefType as WasmRefType, StorageType as WasmStorageType, SubType, UnpackedIndex,
     ValType as WasmValType,
 };
-use windrow_core::{
+use windrow::{
     ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
     SubTypeDef, TypeId, TypeUse, ValType,
 };

@@ -230,7 +230,7 @@ impl Translator<'_> {
         operands: &[Value],
     ) -> Option<Value> {
         let args = self.builtin_args(indices, operands);
-        let call = self.host.call(&mut self.b, builtin, &args);
+        let call = self.host.call_builtin(&mut self.b, builtin, &args);
         self.finish_builtin(builtin, call)
     }
 
@@ -246,7 +246,7 @@ impl Translator<'_> {
         let host = &mut self.host;
         let call = self
             .frame
-            .call(&mut self.b, &live, |b| host.call(b, builtin, &args));
+            .call(&mut self.b, &live, |b| host.call_builtin(b, builtin, &args));
         self.finish_builtin(builtin, call)
             .expect("builtins that allocate have a result")
     }

@@ -19,7 +19,8 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::CallConv;
 use wasmparser::{Catch, Operator};
-use windrow_core::{HEADER_BYTES, TypeId};
+use windrow::TypeId;
+use windrow::jit::HEADER_BYTES;
 use windrow_cranelift::{Extension, HeapTrap, Known, Place, RefVar};
 
 /// Where an exception keeps its tag's number.

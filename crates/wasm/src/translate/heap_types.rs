@@ -5,7 +5,7 @@ use crate::env::{ModuleEnv, Repr};
 use cranelift_codegen::ir::types;
 use std::sync::Arc;
 use wasmparser::{AbstractHeapType, CompositeInnerType, FieldType, HeapType, StorageType};
-use windrow_core::{TypeId, TypeInfo};
+use windrow::{TypeId, TypeInfo};
 use windrow_cranelift::{Concrete, Elements, HeapType as CastHeapType, Place};
 
 /// A struct's field or an array's element.

@@ -10,8 +10,8 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use hashbrown::HashMap;
-use windrow_core::TypeId;
-use windrow_cranelift::SlowPaths;
+use smallvec::SmallVec;
+use windrow_cranelift::{SlowPath, SlowPaths};
 
 /// The signature of a builtin as compiled code calls it.
 pub(crate) fn builtin_signature(builtin: Builtin) -> Signature {
@@ -57,7 +57,7 @@ impl Host {
     }
 
     /// Calls a builtin with arguments after the context.
-    pub(crate) fn call(
+    pub(crate) fn call_builtin(
         &mut self,
         b: &mut FunctionBuilder<'_>,
         builtin: Builtin,
@@ -76,14 +76,43 @@ impl Host {
         let code = b
             .ins()
             .load(types::I64, flags, table, builtin.table_offset());
-        let mut all = vec![self.context()];
+        let mut all = SmallVec::<[Value; 8]>::from_elem(self.context(), 1);
         all.extend_from_slice(args);
         b.ins().call_indirect(signature, code, &all)
     }
 }
 
-fn type_id_value(b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Value {
-    b.ins().iconst(types::I32, i64::from(type_id.bits()))
+/// The signature of a function that gets no context.
+fn plain_signature(b: &mut FunctionBuilder<'_>, params: [Type; 3]) -> SigRef {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.extend(params.map(AbiParam::new));
+    b.import_signature(signature)
+}
+
+impl SlowPaths for Host {
+    fn call(&mut self, b: &mut FunctionBuilder<'_>, path: SlowPath, arguments: &[Value]) -> Inst {
+        let builtin = match path {
+            SlowPath::AllocateStruct => Builtin::AllocStruct,
+            SlowPath::AllocateArray => Builtin::AllocArray,
+            SlowPath::WriteBarrier => Builtin::WriteBarrier,
+            SlowPath::RangeBarrier => Builtin::RangeBarrier,
+            SlowPath::IsSubtype => Builtin::IsSubtype,
+            SlowPath::MoveBytes => {
+                let signature = *self
+                    .move_signature
+                    .get_or_insert_with(|| plain_signature(b, [types::I64; 3]));
+                return call_address(b, signature, bytes::move_bytes_address(), arguments);
+            }
+            SlowPath::SetBytes => {
+                let params = [types::I64, types::I32, types::I64];
+                let signature = *self
+                    .set_signature
+                    .get_or_insert_with(|| plain_signature(b, params));
+                return call_address(b, signature, bytes::set_bytes_address(), arguments);
+            }
+        };
+        self.call_builtin(b, builtin, arguments)
+    }
 }
 
 /// Calls a host function by its address.
@@ -96,88 +125,4 @@ fn call_address(
     let address = i64::try_from(address).expect("host code lies in the lower half");
     let address = b.ins().iconst(types::I64, address);
     b.ins().call_indirect(signature, address, args)
-}
-
-fn plain_signature(b: &mut FunctionBuilder<'_>, params: [Type; 3]) -> SigRef {
-    let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.extend(params.map(AbiParam::new));
-    b.import_signature(signature)
-}
-
-impl SlowPaths for Host {
-    fn allocate_struct(&mut self, b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Inst {
-        let type_id = type_id_value(b, type_id);
-        self.call(b, Builtin::AllocStruct, &[type_id])
-    }
-
-    fn allocate_array(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        type_id: TypeId,
-        length: Value,
-    ) -> Inst {
-        let type_id = type_id_value(b, type_id);
-        self.call(b, Builtin::AllocArray, &[type_id, length])
-    }
-
-    fn write_barrier(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        owner: Value,
-        slot: Value,
-        value: Value,
-    ) -> Inst {
-        self.call(b, Builtin::WriteBarrier, &[owner, slot, value])
-    }
-
-    fn range_barrier(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        owner: Value,
-        first_slot: Value,
-        count: Value,
-    ) -> Inst {
-        self.call(b, Builtin::RangeBarrier, &[owner, first_slot, count])
-    }
-
-    fn is_subtype(&mut self, b: &mut FunctionBuilder<'_>, actual: Value, target: TypeId) -> Inst {
-        let target = type_id_value(b, target);
-        self.call(b, Builtin::IsSubtype, &[actual, target])
-    }
-
-    fn move_bytes(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        destination: Value,
-        source: Value,
-        bytes: Value,
-    ) -> Inst {
-        let signature = *self
-            .move_signature
-            .get_or_insert_with(|| plain_signature(b, [types::I64; 3]));
-        call_address(
-            b,
-            signature,
-            bytes::move_bytes_address(),
-            &[destination, source, bytes],
-        )
-    }
-
-    fn set_bytes(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        destination: Value,
-        byte: Value,
-        bytes: Value,
-    ) -> Inst {
-        let signature = *self
-            .set_signature
-            .get_or_insert_with(|| plain_signature(b, [types::I64, types::I32, types::I64]));
-        call_address(
-            b,
-            signature,
-            bytes::set_bytes_address(),
-            &[destination, byte, bytes],
-        )
-    }
 }

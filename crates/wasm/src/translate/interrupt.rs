@@ -11,7 +11,7 @@ use crate::trap::CodeTrap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use wasmparser::Operator;
-use windrow_core::MutatorState;
+use windrow::jit::MutatorState;
 use windrow_cranelift::Region;
 
 /// The word of the mutator state that says where the cell is.

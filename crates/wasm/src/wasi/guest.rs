@@ -38,6 +38,11 @@ impl<'a> GuestMemory<'a> {
         Self { store, memory }
     }
 
+    /// The store of the program.
+    pub(super) const fn store(&self) -> &Store {
+        self.store
+    }
+
     /// Checks that a range lies within the memory.
     pub(super) fn range(&self, address: u32, bytes: u32) -> Result<Buffer, Errno> {
         let (address, bytes) = (u64::from(address), u64::from(bytes));

@@ -4,6 +4,7 @@ use super::clock::{clock, now};
 use super::descriptors::{Descriptor, Descriptors};
 use super::errno::Errno;
 use super::guest::{Guest, GuestMemory};
+use crate::interrupt::sleep;
 use rustix::time::ClockId;
 use std::io::Seek;
 use std::time::Duration;
@@ -139,7 +140,8 @@ impl Event {
     }
 }
 
-/// Waits until at least one thing has come about. The call lasts as long as the program says.
+/// Waits until at least one thing has come about. The call lasts as long as the program says, unless
+/// that is interrupted.
 pub(super) fn oneoff(
     guest: &mut Guest<'_>,
     subscribed: u32,
@@ -161,7 +163,7 @@ pub(super) fn oneoff(
         });
     let waited = delays.min().unwrap_or_default();
     if !waited.is_zero() {
-        std::thread::sleep(waited);
+        sleep(memory.store(), waited);
     }
     let mut written = 0_u32;
     for Subscription {

@@ -4,7 +4,7 @@ use crate::harness::Program;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use windrow::{CollectorKind, Config, FuncType, MemoryKind, Zeal};
+use windrow::{CollectorKind, Config, FuncType, MemoryKind, Val, ValType, Zeal};
 use windrow_wasm::{Engine, EngineOptions, Error, Linker, Module, Trap, TrapKind};
 
 /// Every export runs for ever, but `answer` and `count`.
@@ -49,15 +49,47 @@ const ENDLESS: &str = r#"(module
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
             (br_if $l (i32.lt_u (local.get $i) (local.get $n))))
         (local.get $i))
-    (func (export "answer") (param i32) (result i32) (i32.const 42)))"#;
+    (func (export "answer") (param i32) (result i32) (i32.const 42))
+    ;; Recursion in constant stack.
+    (type $f (func (param i32) (result i32)))
+    (table $tails funcref (elem $tail_table))
+    (elem declare func $tail_ref)
+    (func $tail (export "tail") (type $f) (return_call $tail (local.get 0)))
+    (func $tail_table (export "tail_table") (type $f)
+        (return_call_indirect $tails (type $f) (local.get 0) (i32.const 0)))
+    (func $tail_ref (export "tail_ref") (type $f)
+        (return_call_ref $f (local.get 0) (ref.func $tail_ref)))
+    ;; Handlers of everything, around a loop of the same function and one of another.
+    (func $forever (loop $l (br $l)))
+    (func (export "catch_all") (type $f)
+        (block $caught (try_table (catch_all $caught) (loop $l (br $l))))
+        (i32.const 1))
+    (func (export "catch_all_called") (type $f)
+        (block $caught (try_table (catch_all $caught) (call $forever)))
+        (i32.const 1))
+    (func (export "catch_all_ref") (type $f)
+        (drop (block $caught (result exnref)
+            (try_table (catch_all_ref $caught) (call $forever)) (ref.null exn)))
+        (i32.const 1))
+    (func (export "legacy") (type $f) try (loop $l (br $l)) catch_all end (i32.const 1))
+    (func (export "legacy_called") (type $f)
+        try try (call $forever) delegate 0 catch_all end (i32.const 1)))"#;
 
-const LOOPS: [&str; 6] = [
+const LOOPS: [&str; 14] = [
     "spin",
     "branch_table",
     "fibonacci",
     "allocate",
     "fill_array",
     "fill_memory",
+    "tail",
+    "tail_table",
+    "tail_ref",
+    "catch_all",
+    "catch_all_called",
+    "catch_all_ref",
+    "legacy",
+    "legacy_called",
 ];
 
 /// The configurations whose code differs.
@@ -233,6 +265,47 @@ fn fuel_counts_entries_iterations_and_bulk() {
     assert_eq!(trap.frames[0].function, "<module>!function 5");
     engine.set_fuel(&mut program.store, u64::MAX).unwrap();
     assert_eq!(program.call("count", &[100]).unwrap(), 100);
+}
+
+/// What a host function stops a program with is no exception, whatever catches those.
+#[test]
+fn no_handler_catches_what_the_host_stops_a_program_with() {
+    let text = r#"(module
+        (import "host" "stop" (func $stop (param i32)))
+        (func (export "none") (param i32) (call $stop (local.get 0)))
+        (func (export "catch_all") (param i32)
+            (block $caught (try_table (catch_all $caught) (call $stop (local.get 0)))))
+        (func (export "catch_all_ref") (param i32)
+            (drop (block $caught (result exnref)
+                (try_table (catch_all_ref $caught) (call $stop (local.get 0))) (ref.null exn))))
+        (func (export "legacy") (param i32) try (call $stop (local.get 0)) catch_all end))"#;
+    let stop = |n: i32| match n {
+        0 => Error::from(Trap::new(TrapKind::Unreachable)),
+        1 => Trap::new(TrapKind::Interrupted).into(),
+        2 => Error::host("no more"),
+        _ => Error::Exit(3),
+    };
+    for config in configs() {
+        let engine = interruptible(&config);
+        let module = Module::new(&engine, text.as_bytes()).unwrap();
+        let mut linker = Linker::new(&engine);
+        let ty = FuncType::new([ValType::I32], []);
+        linker.define_func("host", "stop", ty, move |_, args, _| match args {
+            [Val::I32(n)] => Err(stop(*n)),
+            _ => panic!("one i32 expected"),
+        });
+        let mut store = engine.new_store().unwrap();
+        let instance = linker.instantiate(&mut store, &module).unwrap();
+        for name in ["none", "catch_all", "catch_all_ref", "legacy"] {
+            let func = instance.func(&mut store, name).unwrap();
+            for n in 0..4 {
+                let error = func.call(&mut store, &[Val::I32(n)]).unwrap_err();
+                let (found, expected) = (error.to_string(), stop(n).to_string());
+                assert!(found.starts_with(&expected), "{name} {n}: {found}");
+            }
+        }
+        store.verify().unwrap();
+    }
 }
 
 #[test]

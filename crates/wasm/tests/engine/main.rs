@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod agreement;
-#[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod exceptions;
+#[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
+mod exceptions_across;
 mod harness;
 #[expect(unsafe_code, reason = "two stores that call each other are lent twice")]
 mod host;

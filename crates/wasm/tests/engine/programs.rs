@@ -325,3 +325,54 @@ fn a_full_heap_says_what_was_needed_and_what_the_limit_is() {
         }
     }
 }
+
+/// The reason tells what a null reference was to lead to, wherever it is found out: by a fault, by a
+/// check before a barrier or far into a struct, or by the host.
+#[test]
+fn a_null_reference_is_named_by_its_kind() {
+    let wide = "(field i64) ".repeat(600);
+    let text = format!(
+        r#"(module
+        (type $s (struct (field (mut anyref)) (field (mut i32))))
+        (type $wide (struct {wide}))
+        (type $a (array (mut i8)))
+        (type $r (array (mut anyref)))
+        (data $data "abc")
+        (elem $elem anyref (ref.null any))
+        (func (export "struct 1") (result i32) (struct.get $s 1 (ref.null $s)))
+        (func (export "struct 2") (result i32) (struct.set $s 1 (ref.null $s) (i32.const 1)) (i32.const 0))
+        (func (export "struct 3") (result i32) (struct.set $s 0 (ref.null $s) (ref.null any)) (i32.const 0))
+        (func (export "struct 4") (result i32)
+            (i32.wrap_i64 (struct.get $wide 599 (ref.null $wide))))
+        (func (export "array 1") (result i32) (array.len (ref.null $a)))
+        (func (export "array 2") (result i32) (array.get_u $a (ref.null $a) (i32.const 0)))
+        (func (export "array 3") (result i32)
+            (array.set $r (ref.null $r) (i32.const 0) (ref.null any)) (i32.const 0))
+        (func (export "array 4") (result i32)
+            (array.fill $a (ref.null $a) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 0))
+        (func (export "array 5") (result i32)
+            (array.copy $r $r (ref.null $r) (i32.const 0) (ref.null $r) (i32.const 0) (i32.const 0))
+            (i32.const 0))
+        (func (export "array 6") (result i32)
+            (array.init_data $a $data (ref.null $a) (i32.const 0) (i32.const 0) (i32.const 0))
+            (i32.const 0))
+        (func (export "array 7") (result i32)
+            (array.init_elem $r $elem (ref.null $r) (i32.const 0) (i32.const 0) (i32.const 0))
+            (i32.const 0))
+        (func (export "reference") (result i32) (drop (ref.as_non_null (ref.null any))) (i32.const 0))
+        (func (export "i31") (result i32) (i31.get_u (ref.null i31))))"#
+    );
+    for engine in engines() {
+        let mut program = Program::new(&engine, &text);
+        let names: Vec<String> = program.instance.export_names().map(str::to_owned).collect();
+        for name in names {
+            let expected = match name.split(' ').next() {
+                Some("struct") => TrapKind::NullStruct,
+                Some("array") => TrapKind::NullArray,
+                Some("i31") => TrapKind::NullI31,
+                _ => TrapKind::NullReference,
+            };
+            assert_eq!(program.trap(&name, &[]).kind, expected, "{name}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 mod box2d;
 mod builtins;
 mod constants;
+mod exceptions;
 mod j2cl;
 mod strings;
 

@@ -1,8 +1,9 @@
 //! Whole programs: commands that run from `_start` to an exit.
 
+use std::time::Duration;
 use windrow::{Config, Val};
 use windrow_wasm::wasi::{self, Captured, WasiBuilder};
-use windrow_wasm::{Engine, Error, Instance, Linker, Module};
+use windrow_wasm::{Engine, EngineOptions, Error, Instance, Linker, Module, TrapKind};
 
 /// Runs `_start` of a program.
 fn run(text: &str, builder: WasiBuilder) -> Result<(), Error> {
@@ -43,6 +44,38 @@ fn a_command_copies_and_exits_from_deep_inside() {
             "{ended:?}"
         );
         assert_eq!(output.contents(), input.as_bytes());
+    }
+}
+
+/// Sleeps for a year, whatever comes of it, and exits.
+const SLEEP: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff"
+        (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 31536000000000000))
+        (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
+        (call $exit (i32.const 0))))"#;
+
+#[test]
+fn a_program_that_sleeps_can_be_interrupted() {
+    let options = EngineOptions::new().interruptible(true);
+    let engine = Engine::with_options(&Config::new(), options).unwrap();
+    let module = Module::new(&engine, SLEEP.as_bytes()).unwrap();
+    let mut linker = Linker::new(&engine);
+    wasi::add_to_linker(&mut linker, WasiBuilder::new().build().unwrap());
+    let mut store = engine.new_store().unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let start = instance.func(&mut store, "_start").unwrap();
+    let handle = engine.interrupt_handle(&mut store).unwrap();
+    for _ in 0..2 {
+        let _deadline = handle.deadline(Duration::from_millis(20)).unwrap();
+        let error = start.call(&mut store, &[]).unwrap_err();
+        let kind = error.as_trap().map(|trap| trap.kind.clone());
+        assert_eq!(kind, Some(TrapKind::Interrupted), "{error}");
+        assert!(!handle.is_requested(), "the request is used up");
     }
 }
 

@@ -15,7 +15,6 @@ use damage::damaged;
 use random::Random;
 use sources::{Source, programs, scripts, smith};
 use trial::{Tally, Trial};
-use windrow_wasm::Error;
 
 /// Tries cases of a source; `make` yields the module of a case.
 fn try_all(source: &str, cases: u64, make: impl Fn(&mut Random) -> Option<Vec<u8>>) -> Tally {
@@ -65,11 +64,8 @@ fn damaged_modules_of_the_suite() {
 #[test]
 fn random_modules_of_what_the_engine_has() {
     let tally = try_all("smith", 1200, |random| smith(random, sources::supported()));
-    // The generator makes `return_call_ref` whatever its configuration says of tail calls.
-    let unexpected = |error: &&Error| !error.to_string().contains("tail calls");
-    let first = tally.errors.iter().find(unexpected);
+    let first = tally.errors.first();
     assert!(first.is_none(), "valid, but refused: {first:?}");
-    assert!(tally.accepted > 1100, "{} accepted", tally.accepted);
 }
 
 #[test]

@@ -64,21 +64,19 @@ pub(crate) fn scripts() -> Vec<Source> {
     modules
 }
 
-/// Modules of the features that this engine has.
+/// Modules of the features that this engine has, but the legacy form of exceptions, which the
+/// generator does not make.
 pub(crate) fn supported() -> Config {
     Config {
-        max_memories: 1,
+        max_memories: 3,
         max_tables: 4,
+        max_tags: 10,
         max_funcs: 20,
         max_instructions: 200,
         max_table_elements: 10_000,
         max_memory32_bytes: 1 << 20,
         compact_imports_enabled: false,
-        exceptions_enabled: false,
         memory64_enabled: false,
-        relaxed_simd_enabled: false,
-        simd_enabled: false,
-        tail_call_enabled: false,
         threads_enabled: false,
         wide_arithmetic_enabled: false,
         export_everything: true,

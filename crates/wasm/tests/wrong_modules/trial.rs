@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use windrow::{CollectorKind, Config, MemoryKind, Ref, Store, Val, ValType, Zeal};
 use windrow_wasm::{
     Engine, EngineOptions, Error, Extern, ExternType, Func, Global, Instance, Linker, Memory,
-    Module, Table,
+    Module, Table, Tag,
 };
 
 /// Fuel for the start function, and for each export.
@@ -128,6 +128,7 @@ fn import(engine: &Engine, store: &mut Store, ty: ExternType) -> Result<Extern, 
         }
         ExternType::Memory(ty) => Memory::new(store, ty)?.into(),
         ExternType::Global(ty) => Global::new(store, ty, &value(ty.content))?.into(),
+        ExternType::Tag(ty) => Tag::new(engine, store, &ty)?.into(),
         other => panic!("imports of type {other} are not known"),
     })
 }
@@ -139,6 +140,7 @@ fn value(ty: ValType) -> Val {
         ValType::I64 => Val::I64(-1),
         ValType::F32 => Val::F32(1.5_f32.to_bits()),
         ValType::F64 => Val::F64(f64::NAN.to_bits()),
+        ValType::V128 => Val::V128(u128::MAX / 3),
         ValType::Ref(ty)
             if matches!(
                 ty.heap_type,

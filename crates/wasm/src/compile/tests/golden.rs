@@ -118,7 +118,7 @@ fn array_get_and_set() {
     v5 = uextend.i64 v1
     v6 = get_pinned_reg.i64
     v7 = iadd v6, v5
-    v8 = load.i32 user1 region1 v7+8
+    v8 = load.i32 user9 region1 v7+8
     v9 = icmp ult v3, v8
     trapz v9, user3
     v10 = iconst.i32 2
@@ -129,7 +129,7 @@ fn array_get_and_set() {
     v15 = load.i32 user4 region2 v14+12
     v16 = uextend.i64 v1
     v17 = iadd v6, v16
-    v18 = load.i32 user1 region1 v17+8
+    v18 = load.i32 user9 region1 v17+8
     v19 = icmp ult v2, v18
     trapz v19, user3
     v20 = iconst.i32 2
@@ -189,7 +189,7 @@ fn function_loaded_from_a_struct() {
     v3 = uextend.i64 v1
     v4 = get_pinned_reg.i64
     v5 = iadd v4, v3
-    v6 = load.i32 user1 region1 v5+8
+    v6 = load.i32 user8 region1 v5+8
     v7 = load.i32 notrap aligned region0 v4-16
     v8 = band v6, v7
     v9 = uextend.i64 v8
