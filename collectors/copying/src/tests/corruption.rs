@@ -27,7 +27,7 @@ fn greedy_arrays(isolate: &mut Isolate) -> Vec<GcRef> {
 
 #[test]
 fn large_objects_that_claim_the_heap_are_not_scanned_beyond_their_pages() {
-    for memory in MEMORIES {
+    for memory in MEMORIES.iter().copied() {
         let mut isolate = isolate(memory, 4 << 20, Zeal::OFF);
         let mut arrays = greedy_arrays(&mut isolate);
         isolate.allow_accesses(ACCESSES);
@@ -43,7 +43,7 @@ fn large_objects_that_claim_the_heap_are_not_scanned_beyond_their_pages() {
 
 #[test]
 fn the_verifier_does_not_follow_what_objects_claim() {
-    for memory in MEMORIES {
+    for memory in MEMORIES.iter().copied() {
         let mut isolate = isolate(memory, 4 << 20, Zeal::OFF);
         greedy_arrays(&mut isolate);
         isolate.allow_accesses(ACCESSES);
@@ -57,7 +57,7 @@ fn the_verifier_does_not_follow_what_objects_claim() {
 
 #[test]
 fn the_verifier_stops_where_an_object_claims_what_lies_beyond_its_chunk() {
-    for memory in MEMORIES {
+    for memory in MEMORIES.iter().copied() {
         let mut isolate = isolate(memory, 4 << 20, Zeal::OFF);
         let any = ArrayType::new(FieldType::mutable(ValType::ANYREF));
         let any = isolate.types().register_array(any).unwrap();
@@ -121,7 +121,7 @@ fn a_poisoned_heap_is_not_verified_but_repeats_itself() {
 
 #[test]
 fn offsets_past_the_end_do_not_come_round_to_the_first_page() {
-    for memory in MEMORIES {
+    for memory in MEMORIES.iter().copied() {
         let mut isolate = isolate(memory, 1 << 20, Zeal::OFF);
         let victim = isolate.alloc_struct(TypeId::EXTERN, &mut []).unwrap();
         let round = 0_u32.wrapping_sub(victim.offset());
@@ -140,7 +140,7 @@ fn offsets_past_the_end_do_not_come_round_to_the_first_page() {
 
 #[test]
 fn limits_and_budgets_without_end_overflow_nothing() {
-    for memory in MEMORIES {
+    for memory in MEMORIES.iter().copied() {
         let mut config = IsolateConfig::new(Arc::new(CopyingCollector));
         config.memory = if cfg!(miri) {
             MemoryKind::Checked
