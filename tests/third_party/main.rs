@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sticky::StickyCollector;
 use windrow::{CollectionKind, Config, FieldType, HeapError, MemoryKind, StructType, ValType};
 use windrow_core::{Collector, Isolate, IsolateConfig};
-use windrow_testkit::{Effort, Recorder, prove};
+use windrow_testkit::{Effort, Recorder, prove, prove_untrusted};
 
 #[test]
 fn a_foreign_collector_is_proved_by_the_kit() {
@@ -20,6 +20,14 @@ fn a_foreign_collector_is_proved_by_the_kit() {
     match prove(&collector, Effort::from_environment(200)) {
         Ok(figures) => assert!(figures.host_values_dropped > 0, "{figures:?}"),
         Err(counterexample) => panic!("{counterexample}"),
+    }
+}
+
+#[test]
+fn a_foreign_collector_withstands_corruption() {
+    let collector: Arc<dyn Collector> = Arc::new(StickyCollector::default());
+    if let Err(counterexample) = prove_untrusted(&collector, Effort::from_environment(300)) {
+        panic!("{counterexample}");
     }
 }
 

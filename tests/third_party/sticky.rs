@@ -16,7 +16,7 @@ use windrow_core::{
     AllocError, AllocSpec, CollectionClient, CollectionKind, Collector, Corruption,
     FIRST_OBJECT_OFFSET, GcHeap, GcRef, HEAP_END, Header, HeapContext, HeapError, HeapLimits,
     Memory, MutatorAbi, ObjectRef, Properties, RootKind, RootVisitor, TypeTables, Usage, Violation,
-    WriteBarrier, Zeal, load_ref, object_bytes, slots, with_memory,
+    WriteBarrier, Zeal, load_ref, object_bytes, slots_of_known_size, with_memory,
 };
 
 /// Minor collections between two major ones.
@@ -139,7 +139,8 @@ impl<M: Memory> Marking<'_, M> {
 
     fn scan(&mut self, object: ObjectRef) -> Result<(), Corruption> {
         let memory = self.memory;
-        each_slot(memory, self.types, object, |slot| {
+        let bytes = self.objects.get(&object).map_or(0, |entry| entry.bytes);
+        each_slot(memory, self.types, object, bytes, |slot| {
             self.mark(load_ref(memory, slot), slot)
         })
     }
@@ -155,10 +156,12 @@ impl<M: Memory> Marking<'_, M> {
     /// The mistake of that name.
     fn free_cycles(&mut self) -> Result<(), Corruption> {
         let marked = self.objects.iter().filter(|(_, entry)| entry.marked);
-        let marked: Vec<ObjectRef> = marked.map(|(object, _)| *object).collect();
-        for object in marked {
+        let marked: Vec<(ObjectRef, u32)> = marked
+            .map(|(object, entry)| (*object, entry.bytes))
+            .collect();
+        for (object, bytes) in marked {
             let (memory, mut is_cyclic) = (self.memory, false);
-            each_slot(memory, self.types, object, |slot| {
+            each_slot(memory, self.types, object, bytes, |slot| {
                 is_cyclic |= load_ref(memory, slot) == object.to_ref();
             })?;
             if let Some(entry) = self.objects.get_mut(&object).filter(|_| is_cyclic) {
@@ -175,16 +178,16 @@ impl<M: Memory> RootVisitor for Marking<'_, M> {
     }
 }
 
+/// Visits the slots of an object that was given so many bytes. One that claims others is corrupt: it
+/// may claim the whole heap.
 fn each_slot(
     memory: &impl Memory,
     types: &TypeTables,
     object: ObjectRef,
+    bytes: u32,
     visit: impl FnMut(u32),
 ) -> Result<(), Corruption> {
-    let header = Header::read(memory, object);
-    let shape = types.shape(header.type_id());
-    let bytes = object_bytes(memory, shape, object)?;
-    slots(memory, types, header, shape, object, bytes).for_each(visit);
+    slots_of_known_size(memory, types, object, bytes)?.for_each(visit);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub use no_gc::NoGc;
 pub use objects::ExternError;
 
 use crate::activation::Activations;
-use crate::collector::{Collector, GcHeap, HeapContext};
+use crate::collector::{Collector, GcHeap, HeapContext, Usage};
 use crate::functions::{FunctionEntry, FunctionId, FunctionTable};
 use crate::handles::Handles;
 use crate::host_data::HostData;
@@ -31,6 +31,7 @@ use crate::{
     MemoryKind, MutatorAbi, MutatorState, StateBlock, Zeal,
 };
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,12 +90,14 @@ pub struct Isolate {
     handles: Handles,
     sources: Vec<Box<dyn RootSource>>,
     stats: Statistics,
+    /// What the heap said last: a poisoned one is not asked.
+    usage: Usage,
     /// Bytes reclaimed by all collections so far.
     reclaimed_bytes: u64,
     allocations_until_zeal: u32,
     /// How many open scopes forbid collections.
     no_gc_scopes: u32,
-    poisoned: Option<HeapError>,
+    poisoned: OnceCell<HeapError>,
     host_data: HostData,
 }
 
@@ -152,10 +155,11 @@ impl Isolate {
             handles: Handles::default(),
             sources: Vec::new(),
             stats,
+            usage: Usage::default(),
             reclaimed_bytes: 0,
             allocations_until_zeal: config.zeal.collect_every,
             no_gc_scopes: 0,
-            poisoned: None,
+            poisoned: OnceCell::new(),
             host_data: HostData::default(),
             abi: config.collector.abi(),
             config,
@@ -282,10 +286,13 @@ impl Isolate {
         }
     }
 
-    /// What the heap did so far.
+    /// What the heap did so far; for a poisoned one, until it was.
     #[must_use]
     pub fn stats(&mut self) -> Statistics {
-        let usage = self.heap.usage(&heap_context!(self));
+        if self.poisoned.get().is_none() {
+            self.usage = self.heap.usage(&heap_context!(self));
+        }
+        let usage = self.usage;
         let mut stats = self.stats.clone();
         stats.allocated_bytes = self.reclaimed_bytes + usage.occupied_bytes;
         stats.committed_bytes = usage.committed_bytes;
@@ -296,8 +303,14 @@ impl Isolate {
 
     /// The error that poisoned the heap, if any did.
     #[must_use]
-    pub const fn poisoned(&self) -> Option<&HeapError> {
-        self.poisoned.as_ref()
+    pub fn poisoned(&self) -> Option<&HeapError> {
+        self.poisoned.get()
+    }
+
+    /// Allows so many accesses to the heap from here on; the next one panics. A testing aid: see
+    /// [`HeapMemory::allow_accesses`]. Whether anything is counted.
+    pub fn allow_accesses(&mut self, accesses: u64) -> bool {
+        self.memory.allow_accesses(accesses)
     }
 
     /// Tells compiled code where things are now, and holds the limit down under zeal.

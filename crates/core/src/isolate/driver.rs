@@ -6,6 +6,7 @@ use crate::handles::Handles;
 use crate::host_data::{DeadValues, HostData};
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
 use crate::{Corruption, GcRef, HEAP_END, HeapError, HostValue, Memory, ObjectRef};
+use std::cell::OnceCell;
 use std::time::Instant;
 
 impl Isolate {
@@ -41,9 +42,9 @@ impl Isolate {
         let start = Instant::now();
         let mut dead = DeadValues::default();
         // Should a root source panic, this stays.
-        self.poisoned = Some(HeapError::CollectionCutShort);
+        self.poisoned = OnceCell::from(HeapError::CollectionCutShort);
         let result = self.run_collection(kind, in_flight, &mut dead);
-        self.poisoned = None;
+        self.poisoned.take();
         let pause = start.elapsed();
         match kind {
             CollectionKind::Automatic => self.stats.automatic_collections += 1,
@@ -61,7 +62,7 @@ impl Isolate {
             }
         });
         if let Err(error) = &result {
-            self.poisoned = Some(error.clone());
+            self.poison(error.clone());
         }
         dead.drop_all();
         result
@@ -74,6 +75,7 @@ impl Isolate {
         dead: &mut DeadValues,
     ) -> Result<(), HeapError> {
         let before = self.heap.usage(&heap_context!(self));
+        self.usage = before;
         self.stats.peak_committed_bytes =
             self.stats.peak_committed_bytes.max(before.committed_bytes);
         let mut client = Client {
@@ -219,12 +221,14 @@ impl Isolate {
 
     /// The error that poisoned the heap, if any did.
     pub(super) fn check(&self) -> Result<(), HeapError> {
-        self.poisoned.clone().map_or(Ok(()), Err)
+        self.poisoned.get().cloned().map_or(Ok(()), Err)
     }
 
-    /// Poisons the heap: every later call returns `error`.
+    /// Poisons the heap: every later call returns `error`, or what poisoned it before.
     pub fn poison(&mut self, error: HeapError) {
-        self.poisoned.get_or_insert(error);
+        self.poisoned.get_or_init(|| error);
+        // Compiled code finds no room from here on, and hears of it from the slow path.
+        self.state.limit = 0;
     }
 }
 

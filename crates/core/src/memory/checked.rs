@@ -5,9 +5,12 @@
 //! moves the bytes, so compiled code reloads their address after every safepoint.
 
 use super::Memory;
+use super::meter::Meter;
 use crate::HeapError;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+static ZEROS: [u8; 4096] = [0; 4096];
 
 /// A bounds-checked byte vector.
 #[derive(Debug, Default)]
@@ -15,6 +18,7 @@ pub struct Checked {
     bytes: Vec<u8>,
     /// Where accesses are watched: a bit for each eight bytes that were accessed.
     accessed: Option<Vec<AtomicU64>>,
+    meter: Meter,
 }
 
 /// Bytes that one word of the watched accesses stands for.
@@ -22,11 +26,8 @@ const WATCHED_BYTES: usize = 8 * 64;
 
 impl Checked {
     /// An empty memory.
-    pub(super) const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            accessed: None,
-        }
+    pub(super) fn new() -> Self {
+        Self::default()
     }
 
     /// Takes note of accesses from now on.
@@ -64,6 +65,11 @@ impl Checked {
         }
     }
 
+    /// See [`HeapMemory::allow_accesses`](super::HeapMemory::allow_accesses).
+    pub(super) fn allow_accesses(&self, accesses: u64) -> bool {
+        self.meter.allow(accesses)
+    }
+
     /// Address of offset zero, until the next growth.
     #[must_use]
     pub fn base_address(&self) -> usize {
@@ -74,7 +80,9 @@ impl Checked {
     #[inline(always)]
     fn span(&self, at: u32, len: u32) -> Range<usize> {
         let start = (at as usize).min(self.bytes.len());
-        start..(start + len as usize).min(self.bytes.len())
+        let end = (start + len as usize).min(self.bytes.len());
+        self.meter.bulk(end - start);
+        start..end
     }
 }
 
@@ -88,6 +96,7 @@ macro_rules! checked_access {
         #[inline(always)]
         fn $load(&self, at: u32) -> $int {
             self.note(at, size_of::<$int>());
+            self.meter.one();
             let start = at as usize;
             match self.bytes.get(start..start + size_of::<$int>()).and_then(|b| b.try_into().ok()) {
                 Some(bytes) => <$int>::from_le_bytes(bytes),
@@ -97,6 +106,7 @@ macro_rules! checked_access {
         #[inline(always)]
         fn $store(&mut self, at: u32, value: $int) {
             self.note(at, size_of::<$int>());
+            self.meter.one();
             let start = at as usize;
             if let Some(bytes) = self.bytes.get_mut(start..start + size_of::<$int>()) {
                 bytes.copy_from_slice(&value.to_le_bytes());
@@ -167,7 +177,10 @@ impl Memory for Checked {
             .try_reserve_exact(target)
             .map_err(|error| refused(target as u64, &error.to_string()))?;
         grown.extend_from_slice(&self.bytes);
-        grown.resize(target, 0);
+        // By blocks and not by bytes, which costs an interpreter minutes.
+        while let missing @ 1.. = target - grown.len() {
+            grown.extend_from_slice(&ZEROS[..missing.min(ZEROS.len())]);
+        }
         self.bytes = grown;
         self.watch_all();
         Ok(())
