@@ -28,6 +28,7 @@ pub struct TestCase {
 
 /// Which memory the heap lives in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum MemoryChoice {
     /// The reservation with guards.
     Guarded,
@@ -58,6 +59,7 @@ pub struct CaseConfig {
 
 /// A type of the case.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct TypeDecl {
     /// Picks the supertype among the earlier types of the same kind; none where there is none.
     pub supertype: Option<Pick>,
@@ -67,6 +69,7 @@ pub struct TypeDecl {
 
 /// What a type is.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Body {
     /// A struct with these fields after those of its supertype.
     Struct(Vec<Field>),
@@ -76,6 +79,7 @@ pub enum Body {
 
 /// What a field or an element holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Field {
     /// A byte.
     I8,
@@ -95,6 +99,7 @@ pub enum Field {
 
 /// What a reference field may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Target {
     /// Anything.
     Any,
@@ -106,6 +111,7 @@ pub enum Target {
 
 /// Which collection a step asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Kind {
     /// Whatever the collector thinks best.
     Automatic,
@@ -115,6 +121,7 @@ pub enum Kind {
 
 /// What a new object holds at first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Init {
     /// Zeros and nulls, written by the heap.
     Default,
@@ -128,6 +135,7 @@ pub enum Init {
 /// One thing a mutator does. Variables are picked by number; where a step needs a struct, an array
 /// or an object, it picks among the variables that hold one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Step {
     /// Allocates a struct of a picked struct type.
     AllocStruct {

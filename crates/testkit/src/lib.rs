@@ -38,6 +38,8 @@ mod check;
 mod failure;
 mod prove;
 pub mod strategy;
+#[cfg(feature = "arbitrary")]
+mod from_bytes;
 
 pub use case::{
     Body, CaseConfig, Field, Init, Kind, MemoryChoice, Pick, STATICS, Step, Target, TestCase,
