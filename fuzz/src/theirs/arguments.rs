@@ -3,7 +3,7 @@
 use super::Theirs;
 use crate::observe::Arg;
 use crate::random::Random;
-use wasmtime::{HeapType, RefType, ValType};
+use wasmtime::{FuncType, HeapType, RefType, Val, ValType};
 
 /// Integers that programs treat specially.
 const INTEGERS: [i64; 10] = [
@@ -40,10 +40,20 @@ impl Theirs {
         })
     }
 
+    /// Whether a value is of a type. Where the engine takes functions of other types with the same
+    /// parameters and results, the specification does not: only those of the very type count.
+    fn fits(&self, value: &Val, expected: &ValType) -> bool {
+        if let (Val::FuncRef(Some(func)), ValType::Ref(ty)) = (value, expected)
+            && let HeapType::ConcreteFunc(ty) = ty.heap_type()
+        {
+            return FuncType::eq(&func.ty(&self.store), ty);
+        }
+        value.matches_ty(&self.store, expected).unwrap_or(false)
+    }
+
     fn reference(&mut self, ty: &RefType, random: &mut Random) -> Option<Arg> {
         let expected = ValType::Ref(ty.clone());
-        let fits =
-            |value: &wasmtime::Val| value.matches_ty(&self.store, &expected).unwrap_or(false);
+        let fits = |value: &Val| self.fits(value, &expected);
         let mut choices: Vec<Arg> = (self.earlier.iter().enumerate())
             .filter(|(_, value)| fits(value))
             .map(|(index, _)| Arg::Earlier(index))
