@@ -10,7 +10,7 @@ use mark_sweep::MarkSweepCollector;
 use std::sync::Arc;
 use windrow::{CollectionKind, Config, FieldType, HeapError, MemoryKind, StructType, ValType};
 use windrow_core::{Collector, Isolate, IsolateConfig};
-use windrow_testkit::{Effort, prove};
+use windrow_testkit::{Effort, prove, prove_untrusted};
 
 #[test]
 fn a_foreign_collector_is_proved_by_the_kit() {
@@ -18,6 +18,14 @@ fn a_foreign_collector_is_proved_by_the_kit() {
     match prove(&collector, Effort::from_environment(200)) {
         Ok(figures) => assert!(figures.host_values_dropped > 0, "{figures:?}"),
         Err(counterexample) => panic!("{counterexample}"),
+    }
+}
+
+#[test]
+fn a_foreign_collector_withstands_corruption() {
+    let collector: Arc<dyn Collector> = Arc::new(MarkSweepCollector);
+    if let Err(counterexample) = prove_untrusted(&collector, Effort::from_environment(300)) {
+        panic!("{counterexample}");
     }
 }
 

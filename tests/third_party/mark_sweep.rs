@@ -11,7 +11,7 @@ use windrow_core::{
     AllocError, AllocSpec, CollectionClient, CollectionKind, Collector, Corruption,
     FIRST_OBJECT_OFFSET, GcHeap, GcRef, HEAP_END, Header, HeapContext, HeapError, HeapLimits,
     Memory, MutatorAbi, ObjectRef, Properties, RootKind, RootVisitor, TypeTables, Usage, Violation,
-    WriteBarrier, Zeal, load_ref, object_bytes, slots, with_memory,
+    WriteBarrier, Zeal, load_ref, object_bytes, slots_of_known_size, with_memory,
 };
 
 /// The algorithm.
@@ -115,7 +115,8 @@ impl<M: Memory> Marking<'_, M> {
     fn trace(&mut self) -> Result<(), HeapError> {
         while let Some(object) = self.gray.pop() {
             let memory = self.memory;
-            each_slot(memory, self.types, object, |slot| {
+            let bytes = self.objects.get(&object).map_or(0, |entry| entry.bytes);
+            each_slot(memory, self.types, object, bytes, |slot| {
                 self.mark(load_ref(memory, slot), slot)
             })?;
         }
@@ -130,16 +131,16 @@ impl<M: Memory> RootVisitor for Marking<'_, M> {
     }
 }
 
+/// Visits the slots of an object that was given so many bytes. One that claims others is corrupt: it
+/// may claim the whole heap.
 fn each_slot(
     memory: &impl Memory,
     types: &TypeTables,
     object: ObjectRef,
+    bytes: u32,
     visit: impl FnMut(u32),
 ) -> Result<(), Corruption> {
-    let header = Header::read(memory, object);
-    let shape = types.shape(header.type_id());
-    let bytes = object_bytes(memory, shape, object)?;
-    slots(memory, types, header, shape, object, bytes).for_each(visit);
+    slots_of_known_size(memory, types, object, bytes)?.for_each(visit);
     Ok(())
 }
 
@@ -152,8 +153,8 @@ impl MarkSweepHeap {
         let Self {
             objects, recorder, ..
         } = self;
-        objects.keys().try_for_each(|object| {
-            each_slot(memory, types, *object, |slot| {
+        objects.iter().try_for_each(|(object, entry)| {
+            each_slot(memory, types, *object, entry.bytes, |slot| {
                 recorder.compare(slot, load_ref(memory, slot))
             })
         })
@@ -188,8 +189,8 @@ impl MarkSweepHeap {
             objects, recorder, ..
         } = self;
         recorder.restart();
-        objects.keys().try_for_each(|object| {
-            each_slot(memory, types, *object, |slot| {
+        objects.iter().try_for_each(|(object, entry)| {
+            each_slot(memory, types, *object, entry.bytes, |slot| {
                 recorder.remember(slot, load_ref(memory, slot))
             })
         })

@@ -9,7 +9,8 @@ use crate::chunks::Chunk;
 use crate::heap::{CopyingHeap, page_kind};
 use windrow_core::{
     CollectionClient, Corruption, GC_WORD_OFFSET, GcRef, Header, HeapContext, HeapError, Memory,
-    ObjectRef, RootKind, RootVisitor, TypeTables, Zeal, load_ref, object_bytes, slots, with_memory,
+    ObjectRef, RootKind, RootVisitor, TypeTables, Zeal, load_ref, object_bytes, slots,
+    slots_of_known_size, with_memory,
 };
 
 impl CopyingHeap {
@@ -103,7 +104,7 @@ impl<'a, M: Memory> Evacuation<'a, M> {
             } else if current.is_some() {
                 (chunk, at) = (chunk + 1, None);
             } else if let Some(object) = self.gray_large.pop() {
-                self.scan(object);
+                self.scan_large(object);
             } else {
                 break;
             }
@@ -118,10 +119,10 @@ impl<'a, M: Memory> Evacuation<'a, M> {
     /// Scans the objects between two offsets of one chunk; returns where it stopped.
     fn scan_range(&mut self, mut at: u32, fill: u32) -> u32 {
         while at < fill && self.corruption.is_none() {
-            let Some(object) = ObjectRef::from_offset(at) else {
-                break;
-            };
-            at = at.saturating_add(self.scan(object));
+            match ObjectRef::from_offset(at) {
+                Some(object) => at = at.saturating_add(self.scan(object)),
+                None => self.corruption = Some(Corruption::Size { offset: at }),
+            }
         }
         at
     }
@@ -138,14 +139,28 @@ impl<'a, M: Memory> Evacuation<'a, M> {
                 return 8;
             }
         };
-        slots(self.memory, self.types, header, shape, object, bytes).for_each(|slot| {
-            let reference = load_ref(self.memory, slot);
-            let moved = self.evacuate(reference);
-            if moved != reference {
-                self.memory.store_u32(slot, moved.bits());
-            }
-        });
+        slots(self.memory, self.types, header, shape, object, bytes)
+            .for_each(|slot| self.update(slot));
         bytes
+    }
+
+    /// Evacuates what a large object refers to. Its size is in the table of large objects: where it
+    /// claims another, it might have the whole heap scanned, and so might each of them.
+    fn scan_large(&mut self, object: ObjectRef) {
+        let bytes = self.heap.large.bytes_of(object).unwrap_or(0);
+        match slots_of_known_size(self.memory, self.types, object, bytes) {
+            Ok(slots) => slots.for_each(|slot| self.update(slot)),
+            Err(corruption) => self.corruption = Some(corruption),
+        }
+    }
+
+    #[inline(always)]
+    fn update(&mut self, slot: u32) {
+        let reference = load_ref(self.memory, slot);
+        let moved = self.evacuate(reference);
+        if moved != reference {
+            self.memory.store_u32(slot, moved.bits());
+        }
     }
 
     /// Where `reference` leads after the collection, copying what it leads to if need be.

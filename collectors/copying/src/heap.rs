@@ -39,6 +39,9 @@ pub(crate) mod page_kind {
     pub(crate) const LARGE: u8 = 3;
 }
 
+/// A limit above what can be addressed limits nothing, and is cut down to it.
+const ADDRESSABLE_BYTES: u64 = 1 << 32;
+
 /// Two semispaces made of chunks, and a space of large objects.
 #[derive(Debug)]
 pub(crate) struct CopyingHeap {
@@ -73,7 +76,7 @@ impl CopyingHeap {
             open: None,
             limit: 0,
             budget_bytes: 0,
-            max_bytes: limits.max_bytes,
+            max_bytes: limits.max_bytes.min(ADDRESSABLE_BYTES),
         }
     }
 

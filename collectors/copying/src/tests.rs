@@ -1,5 +1,7 @@
 //! What is particular to the copying collector; the contract is the proof kit's business.
 
+mod corruption;
+
 use super::CopyingCollector;
 use crate::chunks::MIN_CHUNK_BYTES;
 use std::sync::Arc;
@@ -13,7 +15,12 @@ const MEMORIES: [MemoryKind; 2] = [MemoryKind::Guarded, MemoryKind::Checked];
 
 fn isolate(memory: MemoryKind, max_bytes: u64, zeal: Zeal) -> Isolate {
     let mut config = IsolateConfig::new(Arc::new(CopyingCollector));
-    config.memory = memory;
+    // Miri has no 4 GiB to map.
+    config.memory = if cfg!(miri) {
+        MemoryKind::Checked
+    } else {
+        memory
+    };
     config.limits = HeapLimits {
         initial_bytes: 0,
         max_bytes,

@@ -79,7 +79,8 @@ impl GcHeap for NullHeap {
     }
 
     fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64) {
-        let end = (u64::from(cx.state.cursor) + bytes).min(self.hard_end.into()) & !7;
+        let end = u64::from(cx.state.cursor).saturating_add(bytes);
+        let end = end.min(self.hard_end.into()) & !7;
         self.soft_end = u32::try_from(end).expect("at most the hard end");
         self.limit = self.limit.min(self.soft_end);
         cx.state.limit = self.limit;

@@ -1,10 +1,11 @@
 //! References as the heap, compiled code and the host see them: one untrusted `u32`.
 //!
 //! `0` is null; an odd value is an `i31` (the integer in the upper 31 bits); anything else is a
-//! byte offset from the heap's base, a multiple of eight and at least [`FIRST_OBJECT_OFFSET`].
-//! A reference is data: whatever its bits, using it is safe, and [`GcRef::as_object`] is the one
-//! way from bits to an offset that may be dereferenced.
+//! byte offset from the heap's base, a multiple of eight, at least [`FIRST_OBJECT_OFFSET`] and
+//! below [`HEAP_END`]. A reference is data: whatever its bits, using it is safe, and
+//! [`GcRef::as_object`] is the one way from bits to an offset that may be dereferenced.
 
+use crate::HEAP_END;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -69,14 +70,15 @@ impl GcRef {
         }
     }
 
-    /// The object this refers to, or `None` for null, an `i31` and offsets in the first page.
+    /// The object this refers to, or `None` for null, an `i31` and offsets where no object can lie:
+    /// in the first page, and from [`HEAP_END`] on.
     ///
     /// The low three bits of a forged reference are dropped, so the result is always aligned.
     /// That an object really starts there is for its header to show.
     #[must_use]
     #[inline(always)]
     pub const fn as_object(self) -> Option<ObjectRef> {
-        if self.0 & 1 == 0 && self.0 >= FIRST_OBJECT_OFFSET {
+        if self.0 & 1 == 0 {
             ObjectRef::from_offset(self.0 & !7)
         } else {
             None
@@ -94,7 +96,11 @@ impl fmt::Debug for GcRef {
     }
 }
 
-/// The offset of an object: a multiple of eight, at least [`FIRST_OBJECT_OFFSET`].
+/// The offset of an object: a multiple of eight, at least [`FIRST_OBJECT_OFFSET`], below
+/// [`HEAP_END`].
+///
+/// The bound above keeps the header, the length and every field of a struct below 4 GiB: adding
+/// their offsets never wraps to the first page, which must not be touched.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct ObjectRef(NonZeroU32);
@@ -104,7 +110,8 @@ impl ObjectRef {
     #[must_use]
     #[inline(always)]
     pub const fn from_offset(offset: u32) -> Option<Self> {
-        if offset < FIRST_OBJECT_OFFSET || !offset.is_multiple_of(8) {
+        const ROOM: u32 = HEAP_END - FIRST_OBJECT_OFFSET;
+        if offset.wrapping_sub(FIRST_OBJECT_OFFSET) >= ROOM || !offset.is_multiple_of(8) {
             return None;
         }
         match NonZeroU32::new(offset) {
@@ -150,10 +157,19 @@ mod tests {
         fn every_bit_pattern_is_one_of_three(bits: u32) {
             let r = GcRef::from_bits(bits);
             let kinds = u8::from(r.is_null()) + u8::from(r.is_i31()) + u8::from(r.as_object().is_some());
-            prop_assert!(kinds == 1 || (kinds == 0 && bits < FIRST_OBJECT_OFFSET));
+            let room = FIRST_OBJECT_OFFSET..HEAP_END;
+            prop_assert!(kinds == 1 || (kinds == 0 && !room.contains(&bits)));
             if let Some(object) = r.as_object() {
-                prop_assert!(object.offset() % 8 == 0 && object.offset() >= FIRST_OBJECT_OFFSET);
+                prop_assert!(object.offset() % 8 == 0 && room.contains(&object.offset()));
             }
+        }
+
+        #[test]
+        fn nothing_at_the_ends_is_an_object(distance in 0u32..300_000) {
+            let object = |offset| GcRef::from_bits(offset).as_object();
+            prop_assert_eq!(object(distance & !1).is_some(), distance >= FIRST_OBJECT_OFFSET);
+            let above = HEAP_END.wrapping_sub(8).wrapping_add(distance & !7);
+            prop_assert_eq!(object(above).is_some(), (FIRST_OBJECT_OFFSET..HEAP_END).contains(&above));
         }
 
         #[test]

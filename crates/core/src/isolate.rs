@@ -16,7 +16,7 @@ mod verify;
 pub use objects::ExternError;
 
 use crate::activation::Activations;
-use crate::collector::{Collector, GcHeap, HeapContext};
+use crate::collector::{Collector, GcHeap, HeapContext, Usage};
 use crate::functions::{FunctionEntry, FunctionId, FunctionTable};
 use crate::handles::Handles;
 use crate::host_data::HostData;
@@ -29,6 +29,7 @@ use crate::{
     MemoryKind, MutatorAbi, MutatorState, StateBlock, Zeal,
 };
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -87,10 +88,12 @@ pub struct Isolate {
     handles: Handles,
     sources: Vec<Box<dyn RootSource>>,
     stats: Statistics,
+    /// What the heap said last: a poisoned one is not asked.
+    usage: Usage,
     /// Bytes reclaimed by all collections so far.
     reclaimed_bytes: u64,
     allocations_until_zeal: u32,
-    poisoned: Option<HeapError>,
+    poisoned: OnceCell<HeapError>,
     host_data: HostData,
 }
 
@@ -148,9 +151,10 @@ impl Isolate {
             handles: Handles::default(),
             sources: Vec::new(),
             stats,
+            usage: Usage::default(),
             reclaimed_bytes: 0,
             allocations_until_zeal: config.zeal.collect_every,
-            poisoned: None,
+            poisoned: OnceCell::new(),
             host_data: HostData::default(),
             abi: config.collector.abi(),
             config,
@@ -259,10 +263,13 @@ impl Isolate {
         self.functions.entry(id)
     }
 
-    /// What the heap did so far.
+    /// What the heap did so far; for a poisoned one, until it was.
     #[must_use]
     pub fn stats(&mut self) -> Statistics {
-        let usage = self.heap.usage(&heap_context!(self));
+        if self.poisoned.get().is_none() {
+            self.usage = self.heap.usage(&heap_context!(self));
+        }
+        let usage = self.usage;
         let mut stats = self.stats.clone();
         stats.allocated_bytes = self.reclaimed_bytes + usage.occupied_bytes;
         stats.committed_bytes = usage.committed_bytes;
@@ -273,8 +280,14 @@ impl Isolate {
 
     /// The error that poisoned the heap, if any did.
     #[must_use]
-    pub const fn poisoned(&self) -> Option<&HeapError> {
-        self.poisoned.as_ref()
+    pub fn poisoned(&self) -> Option<&HeapError> {
+        self.poisoned.get()
+    }
+
+    /// Allows so many accesses to the heap from here on; the next one panics. A testing aid: see
+    /// [`HeapMemory::allow_accesses`]. Whether anything is counted.
+    pub fn allow_accesses(&mut self, accesses: u64) -> bool {
+        self.memory.allow_accesses(accesses)
     }
 
     /// Tells compiled code where things are now, and holds the limit down under zeal.

@@ -64,7 +64,7 @@ pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
 pub use side_table::SideTable;
 pub use sizing::{GrowthPolicy, HeapLimits};
 pub use stats::{PauseHistogram, Statistics};
-pub use trace::{Slots, object_bytes, slots, visit_objects};
+pub use trace::{Slots, object_bytes, slots, slots_of_known_size, visit_objects};
 pub use types::{
     ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
     SubTypeDef, TypeUse, ValType,

@@ -7,6 +7,7 @@
 
 mod checked;
 mod guarded;
+mod meter;
 mod state_block;
 
 pub use checked::Checked;
@@ -50,18 +51,18 @@ pub trait Memory {
     fn store_u64(&mut self, at: u32, value: u64);
     /// Stores a little-endian integer.
     fn store_u128(&mut self, at: u32, value: u128);
-    /// Copies `len` bytes from `from` to `to`; the ranges may overlap. What would lie beyond the
-    /// heap is not copied.
+    /// Copies `len` bytes from `from` to `to`; the ranges may overlap. What would lie beyond what
+    /// [`Self::grow_to`] made usable is not copied: a forged length costs no more than the heap.
     fn copy(&mut self, from: u32, to: u32, len: u32);
-    /// Sets `len` bytes. What would lie beyond the heap is not set.
+    /// Sets `len` bytes. What would lie beyond what is usable is not set.
     fn fill(&mut self, at: u32, len: u32, byte: u8);
-    /// Copies bytes in from the host. What would lie beyond the heap is not copied.
+    /// Copies bytes in from the host. What would lie beyond what is usable is not copied.
     fn write_bytes(&mut self, at: u32, bytes: &[u8]);
-    /// Copies bytes out to the host. What would lie beyond the heap reads as zero.
+    /// Copies bytes out to the host. What would lie beyond what is usable reads as zero.
     fn read_bytes(&self, at: u32, bytes: &mut [u8]);
     /// Starts fetching the cache line at `at`: a hint.
     fn prefetch(&self, at: u32);
-    /// Makes offsets below `end` usable.
+    /// Makes offsets below `end` usable. Never takes any back.
     ///
     /// # Errors
     /// [`HeapError::Reservation`] where the system has no memory for it.
@@ -168,6 +169,16 @@ impl HeapMemory {
         match self {
             Self::Guarded(_) => MemoryKind::Guarded,
             Self::Checked(_) => MemoryKind::Checked,
+        }
+    }
+
+    /// Allows so many accesses from here on; the next one panics. A testing aid, to see that no
+    /// corruption makes a loop endless: only checked memory counts, and only where debug assertions
+    /// are. Whether it does.
+    pub fn allow_accesses(&mut self, accesses: u64) -> bool {
+        match self {
+            Self::Guarded(_) => false,
+            Self::Checked(memory) => memory.allow_accesses(accesses),
         }
     }
 

@@ -42,7 +42,8 @@ pub fn object_bytes<M: Memory + ?Sized>(
 /// its bytes.
 ///
 /// # Errors
-/// As [`object_bytes`], where one of them cannot be parsed.
+/// As [`object_bytes`], where one of them cannot be parsed, and [`Corruption::Size`] for one that
+/// would lie beyond `end`.
 pub fn visit_objects<M: Memory + ?Sized>(
     memory: &M,
     types: &TypeTables,
@@ -54,6 +55,9 @@ pub fn visit_objects<M: Memory + ?Sized>(
     while let Some(object) = ObjectRef::from_offset(at).filter(|_| at < end) {
         let shape = types.shape(Header::read(memory, object).type_id());
         let bytes = object_bytes(memory, shape, object)?;
+        if bytes > end - at {
+            return Err(Corruption::Size { offset: at });
+        }
         visit(object, bytes.into());
         at = at.saturating_add(bytes);
     }
@@ -111,6 +115,29 @@ pub fn slots<'t, M: Memory + ?Sized>(
         words: shape.ref_words,
         wide,
     }
+}
+
+/// The reference slots of an object that is known to have `bytes`, whatever it says of itself.
+///
+/// For heaps that keep sizes of their own: an object that claims another size may claim the whole
+/// heap, and is not scanned.
+///
+/// # Errors
+/// As [`object_bytes`], and [`Corruption::Size`] where the object claims another size.
+pub fn slots_of_known_size<'t, M: Memory + ?Sized>(
+    memory: &M,
+    types: &'t TypeTables,
+    object: ObjectRef,
+    bytes: u32,
+) -> Result<Slots<'t>, Corruption> {
+    let header = Header::read(memory, object);
+    let shape = types.shape(header.type_id());
+    if object_bytes(memory, shape, object)? != bytes {
+        return Err(Corruption::Size {
+            offset: object.offset(),
+        });
+    }
+    Ok(slots(memory, types, header, shape, object, bytes))
 }
 
 impl Slots<'_> {

@@ -27,9 +27,9 @@ impl fmt::Display for Failure {
 /// A case that shows a collector wrong, as small as it could be made.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{failure}\nin the case {case:#?}")]
-pub struct Counterexample {
+pub struct Counterexample<C: fmt::Debug = TestCase> {
     /// The case.
-    pub case: TestCase,
+    pub case: C,
     /// What it shows.
     pub failure: Failure,
 }

@@ -20,6 +20,10 @@
 //! }
 //! ```
 //!
+//! And all it takes to prove that corruption of the heap leaves the host safe: [`prove_untrusted`],
+//! the same way. There random cases are harmed in the middle of what they do ([`CorruptCase`],
+//! [`withstand`]), and the mutator believes what it finds.
+//!
 //! The model knows nothing of windrow: not its layouts, which it works out from the contract by
 //! itself, nor its shapes. Random cases allocate structs (wide ones too), arrays (empty, packed,
 //! large, absurd) and host values, read and write, copy with overlap, fill, root in every kind of
@@ -28,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod damage;
 mod schema;
 mod model;
 mod ledger;
@@ -35,6 +40,8 @@ mod mutator;
 mod run;
 mod compare;
 mod check;
+mod guest;
+mod withstand;
 mod failure;
 mod prove;
 pub mod strategy;
@@ -46,5 +53,7 @@ pub use case::{
     TypeDecl, VARIABLES,
 };
 pub use check::{Figures, check};
+pub use damage::{CorruptCase, Damage, Forged, Harm, Look};
 pub use failure::{Counterexample, Failure};
-pub use prove::{Effort, prove};
+pub use prove::{Effort, prove, prove_untrusted};
+pub use withstand::{Endured, withstand};

@@ -38,6 +38,17 @@ pub(crate) struct Cell {
     pub(crate) field: Field,
 }
 
+impl Cell {
+    /// The cell `count` elements further on.
+    fn after(self, count: u32) -> Self {
+        let distance = count.wrapping_mul(self.field.bytes());
+        Self {
+            offset: self.offset.wrapping_add(distance),
+            ..self
+        }
+    }
+}
+
 /// What was found in a cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
@@ -173,11 +184,17 @@ impl Mutator {
         }
     }
 
-    /// Where an element lies.
+    /// Where an element lies. As compiled code does, in arithmetic that wraps: an index within a
+    /// forged length may be any.
     pub(crate) fn element(&self, schema: &Schema, ty: usize, index: usize) -> Cell {
-        let field = schema.element(ty).expect("the model says it is an array");
+        let field = schema.element(ty).expect("the type is an array's");
+        self.elements(ty, field).after(to_u32(index))
+    }
+
+    /// The first element of an array type with such elements.
+    fn elements(&self, ty: usize, field: Field) -> Cell {
         Cell {
-            offset: self.offsets[ty][0] + to_u32(index) * field.bytes(),
+            offset: self.offsets[ty][0],
             field,
         }
     }
@@ -289,10 +306,10 @@ impl Mutator {
         count: u32,
     ) {
         if to_cell.field.is_ref() {
-            self.isolate
-                .range_barrier(to, to.offset() + to_cell.offset, count);
+            let first = to.offset().saturating_add(to_cell.offset);
+            self.isolate.range_barrier(to, first, count);
         }
-        let bytes = count * to_cell.field.bytes();
+        let bytes = count.saturating_mul(to_cell.field.bytes());
         self.isolate
             .copy_bytes(from, from_cell.offset, to, to_cell.offset, bytes);
     }
@@ -300,8 +317,8 @@ impl Mutator {
     /// Sets a run of elements, with one barrier for the whole run.
     pub(crate) fn fill(&mut self, array: ObjectRef, first: Cell, count: u32, source: Source) {
         if first.field.is_ref() {
-            self.isolate
-                .range_barrier(array, array.offset() + first.offset, count);
+            let slot = array.offset().saturating_add(first.offset);
+            self.isolate.range_barrier(array, slot, count);
         }
         match (first.field, source) {
             (Field::I8, Source::Bits(bits)) => {
@@ -310,11 +327,7 @@ impl Mutator {
             }
             _ => {
                 for index in 0..count {
-                    let cell = Cell {
-                        offset: first.offset + index * first.field.bytes(),
-                        ..first
-                    };
-                    self.initialise(array, cell, source, GcRef::NULL);
+                    self.initialise(array, first.after(index), source, GcRef::NULL);
                 }
             }
         }

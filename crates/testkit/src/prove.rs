@@ -1,9 +1,11 @@
 //! The proof: many random cases, and the smallest that shows a collector wrong.
 
-use crate::check::{Figures, check, check_counting};
+use crate::MemoryChoice;
+use crate::check::{Figures, check_counting};
+use crate::damage::CorruptCase;
 use crate::failure::{Counterexample, Failure};
-use crate::strategy::cases;
-use crate::{MemoryChoice, TestCase};
+use crate::strategy::{cases, corrupt_cases};
+use crate::withstand::{Endured, withstand_counting};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use std::cell::RefCell;
@@ -70,6 +72,40 @@ pub fn prove(
     collector: &Arc<dyn Collector>,
     effort: Effort,
 ) -> Result<Figures, Box<Counterexample>> {
+    let strategy = cases().prop_map(move |mut case| {
+        case.config.memory = effort.memory.unwrap_or(case.config.memory);
+        case
+    });
+    attempt(effort, &strategy, |case, figures| {
+        check_counting(Arc::clone(collector), case, figures)
+    })
+}
+
+/// Tries random cases on a collector while their heaps are corrupted, and tells what was endured:
+/// the host stays safe, as [`withstand`](crate::withstand) has it.
+///
+/// # Errors
+/// [`Counterexample`]: a case that harms the host, made as small as could be, and how.
+pub fn prove_untrusted(
+    collector: &Arc<dyn Collector>,
+    effort: Effort,
+) -> Result<Endured, Box<Counterexample<CorruptCase>>> {
+    let strategy = corrupt_cases().prop_map(move |mut corrupt| {
+        let config = &mut corrupt.case.config;
+        config.memory = effort.memory.unwrap_or(config.memory);
+        corrupt
+    });
+    attempt(effort, &strategy, |case, endured| {
+        withstand_counting(Arc::clone(collector), case, endured)
+    })
+}
+
+/// Tries a strategy's cases, and makes the smallest that fails.
+fn attempt<S: Strategy, F: Default>(
+    effort: Effort,
+    strategy: &S,
+    check: impl Fn(&S::Value, &mut F) -> Result<(), Failure>,
+) -> Result<F, Box<Counterexample<S::Value>>> {
     let config = Config {
         cases: effort.cases,
         failure_persistence: None,
@@ -77,36 +113,29 @@ pub fn prove(
         max_shrink_iters: 4000,
         ..Config::default()
     };
-    let strategy = cases().prop_map(move |mut case| {
-        case.config.memory = effort.memory.unwrap_or(case.config.memory);
-        case
-    });
-    let figures = RefCell::new(Figures::default());
-    let result = TestRunner::new(config).run(&strategy, |case| {
-        check_counting(Arc::clone(collector), &case, &mut figures.borrow_mut())
+    let figures = RefCell::new(F::default());
+    let result = TestRunner::new(config).run(strategy, |case| {
+        check(&case, &mut figures.borrow_mut())
             .map_err(|failure| TestCaseError::fail(failure.to_string()))
     });
     match result {
         Ok(()) => Ok(figures.into_inner()),
         Err(TestError::Fail(reason, case)) => {
-            Err(Box::new(explain(collector, case, &reason.to_string())))
+            let failure = explain(|| check(&case, &mut F::default()), &reason.to_string());
+            Err(Box::new(Counterexample { case, failure }))
         }
         Err(TestError::Abort(reason)) => unreachable!("the strategies reject nothing: {reason}"),
     }
 }
 
 /// The failure of the smallest case; where the collector panicked, what it said.
-fn explain(collector: &Arc<dyn Collector>, case: TestCase, reason: &str) -> Counterexample {
-    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        check(Arc::clone(collector), &case)
-    }));
-    let failure = match again {
+fn explain(again: impl FnOnce() -> Result<(), Failure>, reason: &str) -> Failure {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(again)) {
         Ok(Err(failure)) => failure,
         _ => Failure {
             step: None,
             during: None,
             what: reason.to_owned(),
         },
-    };
-    Counterexample { case, failure }
+    }
 }

@@ -268,16 +268,16 @@ struct Held {
     object: ObjectRef,
 }
 
-fn variable(pick: Pick) -> usize {
+pub(crate) fn variable(pick: Pick) -> usize {
     usize::from(pick) % VARIABLES
 }
 
-fn static_place(pick: Pick) -> usize {
+pub(crate) fn static_place(pick: Pick) -> usize {
     usize::from(pick) % STATICS
 }
 
 /// An integer for the `index`-th cell of an object, as wide as the cell.
-fn integer(field: Field, seed: u64, index: usize) -> u128 {
+pub(crate) fn integer(field: Field, seed: u64, index: usize) -> u128 {
     let bits = u128::from(mix(seed, index)) << 64 | u128::from(mix(!seed, index));
     match field.bytes() {
         16 => bits,
@@ -286,7 +286,7 @@ fn integer(field: Field, seed: u64, index: usize) -> u128 {
 }
 
 /// A number made from two, each bit depending on all of theirs (SplitMix64's last steps).
-fn mix(seed: u64, index: usize) -> u64 {
+pub(crate) fn mix(seed: u64, index: usize) -> u64 {
     let mut z = seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

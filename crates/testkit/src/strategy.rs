@@ -1,5 +1,9 @@
 //! Strategies: random cases that shrink towards small heaps, few types and short programs.
 
+mod damage;
+
+pub use damage::{corrupt_cases, damage};
+
 use crate::case::{
     Body, CaseConfig, Field, Init, Kind, MemoryChoice, Pick, Step, Target, TestCase, TypeDecl,
 };

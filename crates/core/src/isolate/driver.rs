@@ -48,7 +48,7 @@ impl Isolate {
             }
         });
         if let Err(error) = &result {
-            self.poisoned = Some(error.clone());
+            self.poison(error.clone());
         }
         drop(dead);
         result
@@ -61,6 +61,7 @@ impl Isolate {
         dead: &mut Vec<HostValue>,
     ) -> Result<(), HeapError> {
         let before = self.heap.usage(&heap_context!(self));
+        self.usage = before;
         self.stats.peak_committed_bytes =
             self.stats.peak_committed_bytes.max(before.committed_bytes);
         let mut client = Client {
@@ -198,12 +199,14 @@ impl Isolate {
 
     /// The error that poisoned the heap, if any did.
     pub(super) fn check(&self) -> Result<(), HeapError> {
-        self.poisoned.clone().map_or(Ok(()), Err)
+        self.poisoned.get().cloned().map_or(Ok(()), Err)
     }
 
-    /// Poisons the heap: every later call returns `error`.
+    /// Poisons the heap: every later call returns `error`, or what poisoned it before.
     pub fn poison(&mut self, error: HeapError) {
-        self.poisoned.get_or_insert(error);
+        self.poisoned.get_or_init(|| error);
+        // Compiled code finds no room from here on, and hears of it from the slow path.
+        self.state.limit = 0;
     }
 }
 

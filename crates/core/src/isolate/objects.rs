@@ -22,18 +22,25 @@ pub struct ExternError {
     pub value: HostValue,
 }
 
+/// Where a part of an object lies. An offset made from a forged length may lead past the 4 GiB: it
+/// ends there, where nothing is, and does not come round to the first page.
+#[inline(always)]
+fn place(object: ObjectRef, offset: u32) -> u32 {
+    object.offset().saturating_add(offset)
+}
+
 macro_rules! accessors {
     ($($load:ident $store:ident $int:ty),*) => {$(
         /// Reads the integer at `offset` bytes into `object`.
         #[must_use]
         #[inline]
         pub fn $load(&self, object: ObjectRef, offset: u32) -> $int {
-            self.memory.$load(object.offset().wrapping_add(offset))
+            self.memory.$load(place(object, offset))
         }
         /// Writes the integer at `offset` bytes into `object`. Not for references.
         #[inline]
         pub fn $store(&mut self, object: ObjectRef, offset: u32, value: $int) {
-            self.memory.$store(object.offset().wrapping_add(offset), value);
+            self.memory.$store(place(object, offset), value);
         }
     )*};
 }
@@ -183,20 +190,22 @@ impl Isolate {
     /// The host value an `externref` object stands for, or `None` for any other object.
     ///
     /// # Errors
-    /// [`Corruption::HostData`] where the object's id is not its own.
+    /// [`Corruption::HostData`] where the object's id is not its own, which poisons the heap; what
+    /// poisoned it before.
     pub fn host_value(&self, object: ObjectRef) -> Result<Option<&HostValue>, HeapError> {
+        self.check()?;
         if self.type_of(object) != TypeId::EXTERN {
             return Ok(None);
         }
         let id = self.load_u32(object, HEADER_BYTES);
-        let forged = Corruption::HostData {
-            offset: object.offset(),
-            id,
-        };
-        self.host_data
-            .value(id, object)
-            .map(Some)
-            .ok_or(HeapError::Corrupt(forged))
+        match self.host_data.value(id, object) {
+            Some(value) => Ok(Some(value)),
+            None => {
+                let offset = object.offset();
+                let forged = HeapError::Corrupt(Corruption::HostData { offset, id });
+                Err(self.poisoned.get_or_init(|| forged).clone())
+            }
+        }
     }
 
     /// The host value an `externref` object stands for, or `None` for any other object.
@@ -207,18 +216,11 @@ impl Isolate {
         &mut self,
         object: ObjectRef,
     ) -> Result<Option<&mut HostValue>, HeapError> {
-        if self.type_of(object) != TypeId::EXTERN {
+        if self.host_value(object)?.is_none() {
             return Ok(None);
         }
         let id = self.load_u32(object, HEADER_BYTES);
-        let forged = Corruption::HostData {
-            offset: object.offset(),
-            id,
-        };
-        self.host_data
-            .value_mut(id, object)
-            .map(Some)
-            .ok_or(HeapError::Corrupt(forged))
+        Ok(self.host_data.value_mut(id, object))
     }
 
     /// How many host values the heap keeps alive.
@@ -256,20 +258,19 @@ impl Isolate {
     #[must_use]
     #[inline]
     pub fn load_ref(&self, object: ObjectRef, offset: u32) -> GcRef {
-        load_ref(&self.memory, object.offset().wrapping_add(offset))
+        load_ref(&self.memory, place(object, offset))
     }
 
     /// Writes a reference into an object just allocated: no barrier.
     #[inline]
     pub fn init_ref(&mut self, object: ObjectRef, offset: u32, value: GcRef) {
-        self.memory
-            .store_u32(object.offset().wrapping_add(offset), value.bits());
+        self.memory.store_u32(place(object, offset), value.bits());
     }
 
     /// Writes a reference at `offset` bytes into `object`, with the barrier the collector asks for.
     #[inline]
     pub fn write_ref(&mut self, object: ObjectRef, offset: u32, value: GcRef) {
-        self.write_barrier(Some(object), object.offset().wrapping_add(offset), value);
+        self.write_barrier(Some(object), place(object, offset), value);
         self.init_ref(object, offset, value);
     }
 
@@ -279,6 +280,7 @@ impl Isolate {
     pub fn write_barrier(&mut self, owner: Option<ObjectRef>, slot: u32, value: GcRef) {
         match self.abi.write_barrier {
             WriteBarrier::None => {}
+            WriteBarrier::Call if self.poisoned.get().is_some() => {}
             WriteBarrier::Call => {
                 self.heap
                     .write_barrier(&mut heap_context!(self), owner, slot, value)
@@ -291,6 +293,7 @@ impl Isolate {
     pub fn range_barrier(&mut self, owner: ObjectRef, first_slot: u32, count: u32) {
         match self.abi.write_barrier {
             WriteBarrier::None => {}
+            WriteBarrier::Call if self.poisoned.get().is_some() => {}
             WriteBarrier::Call => {
                 GcHeap::range_barrier(
                     &mut *self.heap,
@@ -312,29 +315,23 @@ impl Isolate {
         to_offset: u32,
         bytes: u32,
     ) {
-        self.memory.copy(
-            from.offset().wrapping_add(from_offset),
-            to.offset().wrapping_add(to_offset),
-            bytes,
-        );
+        let (from, to) = (place(from, from_offset), place(to, to_offset));
+        self.memory.copy(from, to, bytes);
     }
 
     /// Copies host bytes into an object. Not for references.
     pub fn write_bytes(&mut self, object: ObjectRef, offset: u32, bytes: &[u8]) {
-        self.memory
-            .write_bytes(object.offset().wrapping_add(offset), bytes);
+        self.memory.write_bytes(place(object, offset), bytes);
     }
 
     /// Copies bytes of an object to the host.
     pub fn read_bytes(&self, object: ObjectRef, offset: u32, bytes: &mut [u8]) {
-        self.memory
-            .read_bytes(object.offset().wrapping_add(offset), bytes);
+        self.memory.read_bytes(place(object, offset), bytes);
     }
 
     /// Fills `bytes` bytes of an object. Not for references other than null.
     pub fn fill_bytes(&mut self, object: ObjectRef, offset: u32, bytes: u32, byte: u8) {
-        self.memory
-            .fill(object.offset().wrapping_add(offset), bytes, byte);
+        self.memory.fill(place(object, offset), bytes, byte);
     }
 
     fn header_for(&self, type_id: TypeId) -> u64 {

@@ -11,7 +11,10 @@ use crate::header::load_ref;
 use crate::roots::{ActivationList, RootKind, RootVisitor};
 use crate::trace::{object_bytes, slots};
 use crate::{GcRef, Header, HeapError, ObjectRef, with_memory};
-use hashbrown::HashSet;
+use hashbrown::HashMap;
+
+/// Every object the heap says it has, with its bytes.
+type Objects = HashMap<ObjectRef, u64>;
 
 /// Collects faults: how many, and what the first was.
 #[derive(Default)]
@@ -41,7 +44,7 @@ impl Faults {
 
 /// Checks the roots against the set of objects.
 struct RootChecker<'a> {
-    objects: &'a HashSet<ObjectRef>,
+    objects: &'a Objects,
     faults: &'a mut Faults,
 }
 
@@ -55,29 +58,39 @@ impl RootVisitor for RootChecker<'_> {
     }
 }
 
-fn is_valid(reference: GcRef, objects: &HashSet<ObjectRef>) -> bool {
+fn is_valid(reference: GcRef, objects: &Objects) -> bool {
     reference.is_null()
         || reference.is_i31()
         || reference
             .as_object()
-            .is_some_and(|o| o.to_ref() == reference && objects.contains(&o))
+            .is_some_and(|o| o.to_ref() == reference && objects.contains_key(&o))
 }
 
 impl Isolate {
     /// Checks the whole heap and every root.
     ///
-    /// Linear in the heap, with a hash set of its objects: a testing aid.
+    /// Linear in the heap, with a hash table of its objects: a testing aid.
     ///
     /// # Errors
-    /// [`HeapError::VerifyFailed`] with the first fault found, [`HeapError::Corrupt`] where the
-    /// heap cannot be parsed, [`HeapError::CorruptStack`] where frames cannot be followed.
+    /// [`HeapError::VerifyFailed`] with the first fault found. What poisons the heap:
+    /// [`HeapError::Corrupt`] where it cannot be parsed, [`HeapError::CorruptStack`] where frames
+    /// cannot be followed; what poisoned it before.
     pub fn verify(&mut self) -> Result<(), HeapError> {
+        self.check()?;
+        let result = self.find_faults();
+        if let Err(error @ (HeapError::Corrupt(_) | HeapError::CorruptStack { .. })) = &result {
+            self.poison(error.clone());
+        }
+        result
+    }
+
+    fn find_faults(&mut self) -> Result<(), HeapError> {
         let mut faults = Faults::default();
-        let mut objects = HashSet::new();
+        let mut objects = Objects::new();
         let mut occupied = 0;
         let context = heap_context!(self);
         self.heap.visit_objects(&context, &mut |object, bytes| {
-            objects.insert(object);
+            objects.insert(object, bytes);
             occupied += bytes;
         })?;
         let accounted = self.heap.usage(&context).occupied_bytes;
@@ -94,16 +107,24 @@ impl Isolate {
         faults.result()
     }
 
-    fn check_slots(&mut self, objects: &HashSet<ObjectRef>, faults: &mut Faults) {
+    fn check_slots(&mut self, objects: &Objects, faults: &mut Faults) {
         let tables = &self.tables;
         let registry = &self.config.types;
         with_memory!(&mut self.memory, memory => {
-            for object in objects {
+            for (object, given) in objects {
                 let header = Header::read(memory, *object);
                 let shape = tables.shape(header.type_id());
-                let Ok(bytes) = object_bytes(memory, shape, *object) else {
-                    faults.add(|| format!("{object:?} has a header of no type: {:#x}", header.bits()));
-                    continue;
+                let bytes = match object_bytes(memory, shape, *object) {
+                    Ok(bytes) if u64::from(bytes) == *given => bytes,
+                    // What it says of itself is not followed: it may claim the whole heap.
+                    Ok(bytes) => {
+                        faults.add(|| format!("{object:?} claims {bytes} bytes and has {given}"));
+                        continue;
+                    }
+                    Err(corruption) => {
+                        faults.add(|| corruption.to_string());
+                        continue;
+                    }
                 };
                 slots(memory, tables, header, shape, *object, bytes).for_each(|slot| {
                     let reference = load_ref(memory, slot);
@@ -111,7 +132,7 @@ impl Isolate {
                         faults.add(|| format!("the slot {slot:#x} of {object:?} holds {reference:?}, which is no object"));
                     } else if !registry.slot_accepts(
                         header.type_id(),
-                        slot - object.offset(),
+                        slot.wrapping_sub(object.offset()),
                         reference,
                         reference.as_object().map(|o| Header::read(memory, o).type_id()),
                     ) {
@@ -122,11 +143,7 @@ impl Isolate {
         });
     }
 
-    fn check_roots(
-        &mut self,
-        objects: &HashSet<ObjectRef>,
-        faults: &mut Faults,
-    ) -> Result<(), HeapError> {
+    fn check_roots(&mut self, objects: &Objects, faults: &mut Faults) -> Result<(), HeapError> {
         let mut checker = RootChecker { objects, faults };
         self.handles.visit(&mut checker);
         let activations = ActivationList {

@@ -5,18 +5,25 @@
 //! moves the bytes, so compiled code reloads their address after every safepoint.
 
 use super::Memory;
+use super::meter::Meter;
 use crate::HeapError;
 
 /// A bounds-checked byte vector.
 #[derive(Debug, Default)]
 pub struct Checked {
     bytes: Vec<u8>,
+    meter: Meter,
 }
 
 impl Checked {
     /// An empty memory.
-    pub(super) const fn new() -> Self {
-        Self { bytes: Vec::new() }
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// See [`HeapMemory::allow_accesses`](super::HeapMemory::allow_accesses).
+    pub(super) fn allow_accesses(&self, accesses: u64) -> bool {
+        self.meter.allow(accesses)
     }
 
     /// Address of offset zero, until the next growth.
@@ -29,7 +36,9 @@ impl Checked {
     #[inline(always)]
     fn span(&self, at: u32, len: u32) -> std::ops::Range<usize> {
         let start = (at as usize).min(self.bytes.len());
-        start..(start + len as usize).min(self.bytes.len())
+        let end = (start + len as usize).min(self.bytes.len());
+        self.meter.bulk(end - start);
+        start..end
     }
 }
 
@@ -37,6 +46,7 @@ macro_rules! checked_access {
     ($($load:ident $store:ident $int:ty),*) => {$(
         #[inline(always)]
         fn $load(&self, at: u32) -> $int {
+            self.meter.one();
             let start = at as usize;
             match self.bytes.get(start..start + size_of::<$int>()).and_then(|b| b.try_into().ok()) {
                 Some(bytes) => <$int>::from_le_bytes(bytes),
@@ -45,6 +55,7 @@ macro_rules! checked_access {
         }
         #[inline(always)]
         fn $store(&mut self, at: u32, value: $int) {
+            self.meter.one();
             let start = at as usize;
             if let Some(bytes) = self.bytes.get_mut(start..start + size_of::<$int>()) {
                 bytes.copy_from_slice(&value.to_le_bytes());

@@ -1,12 +1,14 @@
 //! Memory that needs no checks: the whole range a `u32` can reach, reserved.
 //!
 //! ```text
-//!  | page: mutator state at its end | 4 GiB: first page inaccessible, the rest read-write | guard |
-//!                                   ^ base = state pointer
+//!  | fence | state page | 4 GiB: first page inaccessible, the rest read-write | guard | fence |
+//!                       ^ base = state pointer, just past the mutator state
 //! ```
 //! Every access is `base + zext(u32) + c` with `c` below [`GUARD_BYTES`], so it stays inside the
 //! mapping whatever the offset. The mapping reserves no swap; pages come into being when written,
-//! and a read of one never written sees zeros. No fault handler is involved.
+//! and a read of one never written sees zeros. No fault handler is involved. Nothing is accessible
+//! in the fences: no correct access comes near them, and a wrong one ends there rather than in
+//! another heap, which may well lie next in the address space.
 
 use super::{Memory, PAGE_BYTES, StateBlock};
 use crate::HeapError;
@@ -21,7 +23,11 @@ pub const GUARD_BYTES: u32 = 256 << 10;
 
 const SPACE_BYTES: usize = 1 << 32;
 const STATE_PAGE_BYTES: usize = PAGE_BYTES as usize;
-const MAPPING_BYTES: usize = STATE_PAGE_BYTES + SPACE_BYTES + GUARD_BYTES as usize;
+/// Bytes at either end where nothing is accessible.
+const FENCE_BYTES: usize = 64 << 10;
+/// Distance of the heap's base from the start of the mapping.
+const BASE_BYTES: usize = FENCE_BYTES + STATE_PAGE_BYTES;
+const MAPPING_BYTES: usize = BASE_BYTES + SPACE_BYTES + GUARD_BYTES as usize + FENCE_BYTES;
 
 /// One mapping, unmapped when the memory and the state block are both gone.
 #[derive(Debug)]
@@ -49,6 +55,8 @@ impl Drop for Mapping {
 #[derive(Debug)]
 pub struct Guarded {
     base: NonNull<u8>,
+    /// Bytes that are usable: bulk accesses end there.
+    end: u64,
     _mapping: Arc<Mapping>,
 }
 
@@ -71,28 +79,31 @@ impl Guarded {
             rustix::mm::mmap_anonymous(
                 ptr::null_mut(),
                 MAPPING_BYTES,
-                ProtFlags::READ | ProtFlags::WRITE,
+                ProtFlags::empty(),
                 MapFlags::PRIVATE | MapFlags::NORESERVE,
             )
         }
         .map_err(refused)?;
         let start = NonNull::new(start.cast::<u8>()).expect("mmap never returns null on success");
         let mapping = Arc::new(Mapping { start });
-        // SAFETY: the state page lies inside the mapping, which is longer.
-        let base = unsafe { start.add(STATE_PAGE_BYTES) };
-        // SAFETY: the page at `base` is inside the mapping and nothing has been stored in it.
-        unsafe {
-            rustix::mm::mprotect(
-                base.as_ptr().cast(),
-                PAGE_BYTES as usize,
-                MprotectFlags::empty(),
-            )
+        let first = PAGE_BYTES as usize;
+        let space = (
+            BASE_BYTES + first,
+            SPACE_BYTES - first + GUARD_BYTES as usize,
+        );
+        for (offset, bytes) in [(FENCE_BYTES, STATE_PAGE_BYTES), space] {
+            let accessible = MprotectFlags::READ | MprotectFlags::WRITE;
+            // SAFETY: both ranges are whole pages inside the mapping, which nobody uses yet.
+            unsafe { rustix::mm::mprotect(start.add(offset).as_ptr().cast(), bytes, accessible) }
+                .map_err(refused)?;
         }
-        .map_err(refused)?;
+        // SAFETY: fence and state page lie inside the mapping, which is longer.
+        let base = unsafe { start.add(BASE_BYTES) };
         let state = StateBlock::before(base, Arc::clone(&mapping));
         Ok((
             Self {
                 base,
+                end: 0,
                 _mapping: mapping,
             },
             state,
@@ -113,6 +124,13 @@ impl Guarded {
         unsafe { self.base.as_ptr().add(offset as usize) }
     }
 
+    /// How many of `len` bytes from `at` are usable: at most what lies below 4 GiB.
+    #[inline(always)]
+    fn clamp(&self, at: u32, len: usize) -> usize {
+        let room = self.end.saturating_sub(at.into());
+        usize::try_from(room).map_or(len, |room| len.min(room))
+    }
+
     /// Whole pages inside the 4 GiB that `at..at + len` covers.
     fn pages(at: u32, len: u32) -> Option<(u32, usize)> {
         let first = at.checked_next_multiple_of(PAGE_BYTES)?;
@@ -121,13 +139,6 @@ impl Guarded {
         let bytes = usize::try_from(end.checked_sub(u64::from(first))?).ok()?;
         (bytes > 0 && first >= PAGE_BYTES).then_some((first, bytes))
     }
-}
-
-/// How many of `len` bytes from `at` lie below 4 GiB.
-#[inline(always)]
-const fn clamp(at: u32, len: u32) -> u32 {
-    let room = u32::MAX - at;
-    if len < room { len } else { room }
 }
 
 macro_rules! guarded_access {
@@ -155,26 +166,27 @@ impl Memory for Guarded {
 
     #[inline(always)]
     fn copy(&mut self, from: u32, to: u32, len: u32) {
-        let len = clamp(from.max(to), len) as usize;
+        let len = self.clamp(from.max(to), len as usize);
         // SAFETY: both ranges end below 4 GiB after clamping; `copy` allows overlap.
         unsafe { ptr::copy(self.at(from), self.at(to), len) }
     }
 
     #[inline(always)]
     fn fill(&mut self, at: u32, len: u32, byte: u8) {
+        let len = self.clamp(at, len as usize);
         // SAFETY: the range ends below 4 GiB after clamping.
-        unsafe { ptr::write_bytes(self.at(at), byte, clamp(at, len) as usize) }
+        unsafe { ptr::write_bytes(self.at(at), byte, len) }
     }
 
     fn write_bytes(&mut self, at: u32, bytes: &[u8]) {
-        let len = clamp(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX)) as usize;
+        let len = self.clamp(at, bytes.len());
         // SAFETY: the target ends below 4 GiB after clamping; `len` is at most `bytes.len()`; a
         // host slice cannot overlap the reservation.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(at), len) }
     }
 
     fn read_bytes(&self, at: u32, bytes: &mut [u8]) {
-        let len = clamp(at, u32::try_from(bytes.len()).unwrap_or(u32::MAX)) as usize;
+        let len = self.clamp(at, bytes.len());
         let (inside, beyond) = bytes.split_at_mut(len);
         // SAFETY: the source ends below 4 GiB after clamping; a host slice cannot overlap it.
         unsafe { ptr::copy_nonoverlapping(self.at(at), inside.as_mut_ptr(), len) }
@@ -193,7 +205,9 @@ impl Memory for Guarded {
         let _ = at;
     }
 
-    fn grow_to(&mut self, _end: u64) -> Result<(), HeapError> {
+    /// Costs nothing: the pages are there and come into being when they are written.
+    fn grow_to(&mut self, end: u64) -> Result<(), HeapError> {
+        self.end = self.end.max(end.min(SPACE_BYTES as u64));
         Ok(())
     }
 

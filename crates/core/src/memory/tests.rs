@@ -64,6 +64,7 @@ proptest! {
     fn guarded_and_checked_agree(accesses in prop::collection::vec(access(), 0..50)) {
         let (mut guarded, _state) = HeapMemory::new(MemoryKind::Guarded).unwrap();
         let (mut checked, _state) = HeapMemory::new(MemoryKind::Checked).unwrap();
+        guarded.grow_to(SIZE.into()).unwrap();
         checked.grow_to(SIZE.into()).unwrap();
         prop_assert_eq!(run(&mut guarded, &accesses), run(&mut checked, &accesses));
     }
@@ -122,4 +123,74 @@ fn decommitted_pages_read_as_zero() {
             "{kind}"
         );
     }
+}
+
+/// Address ranges of this process that nobody may read or write.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn inaccessible() -> Vec<std::ops::Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let lines = maps.lines().filter_map(|line| {
+        line.split_once(' ')
+            .filter(|(_, rest)| rest.starts_with("---"))
+    });
+    let address = |text| usize::from_str_radix(text, 16).unwrap();
+    lines
+        .map(|(range, _)| {
+            let (start, end) = range.split_once('-').unwrap();
+            address(start)..address(end)
+        })
+        .collect()
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+#[test]
+fn nothing_is_accessible_around_the_reservation() {
+    let (memory, state) = HeapMemory::new(MemoryKind::Guarded).unwrap();
+    let (base, page) = (memory.base_address(), PAGE_BYTES as usize);
+    let end = base + (1 << 32) + GUARD_BYTES as usize;
+    let fence = 64 << 10;
+    let fenced = inaccessible();
+    for wanted in [
+        base - page - fence..base - page,
+        base..base + page,
+        end..end + fence,
+    ] {
+        let is_in =
+            |range: &std::ops::Range<usize>| range.start <= wanted.start && wanted.end <= range.end;
+        assert!(fenced.iter().any(is_in), "{wanted:x?} in {fenced:x?}");
+    }
+    drop(state);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps 4 GiB")]
+fn bulk_accesses_of_a_forged_length_end_with_the_heap() {
+    for kind in [MemoryKind::Guarded, MemoryKind::Checked] {
+        let (mut memory, _state) = HeapMemory::new(kind).unwrap();
+        memory.grow_to(u64::from(SIZE)).unwrap();
+        memory.fill(SIZE - 8, u32::MAX, 7);
+        memory.copy(SIZE - 8, SIZE - 24, u32::MAX);
+        memory.write_bytes(SIZE - 4, &[9; 12]);
+        let sevens = u64::from_le_bytes([7; 8]);
+        assert_eq!(memory.load_u64(SIZE - 24), sevens, "{kind}");
+        assert_eq!(memory.load_u64(SIZE - 16), 0, "{kind}");
+        assert_eq!(
+            memory.load_u64(SIZE - 8),
+            u64::from_le_bytes([7, 7, 7, 7, 9, 9, 9, 9])
+        );
+        assert_eq!(memory.load_u64(SIZE), 0, "{kind}");
+        let mut back = [1; 8];
+        memory.read_bytes(SIZE - 4, &mut back);
+        assert_eq!(back, [9, 9, 9, 9, 0, 0, 0, 0], "{kind}");
+    }
+}
+
+#[cfg(debug_assertions)]
+#[test]
+#[should_panic(expected = "more accesses")]
+fn an_endless_loop_ends_where_accesses_are_counted() {
+    let (mut memory, _state) = HeapMemory::new(MemoryKind::Checked).unwrap();
+    memory.grow_to(u64::from(SIZE)).unwrap();
+    assert!(memory.allow_accesses(1000));
+    while memory.load_u64(PAGE_BYTES) == 0 {}
 }

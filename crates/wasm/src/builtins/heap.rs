@@ -161,7 +161,9 @@ pub(super) fn array_init_elem(
     let items = instance.segments.items(segment, offset, length)?;
     let first = element_offset(store, type_id, index);
     let is_ref = store.isolate().tables().shape(type_id).element_is_ref;
-    for (item, at) in items.iter().zip((first..).step_by(4)) {
+    for (item, index) in items.iter().zip(0_u32..) {
+        // The length, and so the index, may be forged: the offset may come round.
+        let at = first.wrapping_add(index.wrapping_mul(4));
         if is_ref {
             store
                 .isolate_mut()
