@@ -1,4 +1,4 @@
-//! What the fuzz targets and the command `compare` do, so that each of them is a few lines.
+//! What the fuzz targets and the example `compare` do, so that each of them is a few lines.
 //!
 //! Each check takes any bytes, says nothing if all is well, and panics with what is wrong. The
 //! README beside this package says how to run them and what they found.
@@ -7,6 +7,7 @@
 
 pub mod setting;
 pub mod mutator;
+pub mod corrupted;
 pub mod modules;
 #[cfg(feature = "oracle")]
 pub mod differential;

@@ -11,6 +11,9 @@ const MODULES_PER_ENGINE: u32 = 200;
 /// The limit on a heap.
 const HEAP_MAX_BYTES: u64 = 256 << 20;
 
+/// The limit on a heap under zeal, where every collection costs as much as is alive.
+const ZEAL_HEAP_MAX_BYTES: u64 = 512 << 10;
+
 /// What may be allocated before a collection, unless zeal asks for more of them.
 const HEAP_INITIAL_BYTES: u64 = 16 << 10;
 
@@ -38,10 +41,12 @@ impl Setting {
         let memories = [MemoryKind::Guarded, MemoryKind::Checked];
         let zeals = [1, 7, 0];
         let collectors = CollectorKind::ALL;
+        let collector = collectors[byte / 6 % collectors.len()];
+        let collects = collector.instance().properties().collects;
         Self {
             memory: memories[byte % 2],
-            zeal_every: zeals[byte / 2 % 3],
-            collector: collectors[byte / 6 % collectors.len()],
+            zeal_every: if collects { zeals[byte / 2 % 3] } else { 0 },
+            collector,
             fuel: false,
         }
     }
@@ -79,7 +84,10 @@ impl Setting {
             .memory(self.memory)
             .zeal(Zeal::every(self.zeal_every))
             .heap_initial_bytes(HEAP_INITIAL_BYTES)
-            .heap_max_bytes(HEAP_MAX_BYTES);
+            .heap_max_bytes(match self.zeal_every {
+                0 => HEAP_MAX_BYTES,
+                _ => ZEAL_HEAP_MAX_BYTES,
+            });
         let options = EngineOptions::new()
             .stack_max_bytes(STACK_MAX_BYTES)
             .fuel(self.fuel);

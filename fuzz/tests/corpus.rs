@@ -4,7 +4,9 @@ use std::path::Path;
 
 /// Runs every seed of a target, of which there are some.
 fn replay(target: &str, run: fn(&[u8])) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
     let mut seeds = 0;
     for entry in std::fs::read_dir(&directory).expect("the seeds are there") {
         let path = entry.expect("the seeds are there").path();
@@ -18,6 +20,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 #[test]
 fn mutator() {
     replay("mutator", windrow_fuzz::mutator::run);
+}
+
+#[test]
+fn corrupted() {
+    replay("corrupted", windrow_fuzz::corrupted::run);
 }
 
 #[test]

@@ -5,11 +5,13 @@
 //! only costs time.
 
 use crate::case::{Body, CaseConfig, MemoryChoice, Step, TestCase, TypeDecl};
+use crate::damage::{CorruptCase, Damage};
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 const MAX_TYPES: usize = 8;
 const MAX_STEPS: usize = 100;
 const MAX_FIELDS: usize = 150;
+const MAX_DAMAGE: usize = 12;
 
 const MAX_GARBAGE: u16 = 150;
 const MAX_POPULATE: u16 = 600;
@@ -31,6 +33,18 @@ impl<'a> Arbitrary<'a> for TestCase {
             types,
             steps,
         })
+    }
+}
+
+impl<'a> Arbitrary<'a> for CorruptCase {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        let mut damage: Vec<Damage> = Vec::new();
+        for _ in 0..bytes.int_in_range(1..=MAX_DAMAGE)? {
+            damage.push(bytes.arbitrary()?);
+        }
+        // The case takes the rest of the bytes.
+        let case = bytes.arbitrary()?;
+        Ok(Self { case, damage })
     }
 }
 

@@ -22,7 +22,12 @@ fn main() -> io::Result<()> {
         let bytes = case(number);
         write(fuzz, "differential", &number.to_string(), &bytes)?;
         if let Some(case) = Case::of_bytes(&bytes) {
-            write(fuzz, "modules", &format!("random-{number}"), &choose(number, &case.wasm))?;
+            write(
+                fuzz,
+                "modules",
+                &format!("random-{number}"),
+                &choose(number, &case.wasm),
+            )?;
         }
     }
     programs(fuzz)
