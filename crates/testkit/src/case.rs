@@ -31,6 +31,7 @@ pub struct TestCase {
 
 /// Which memory the heap lives in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum MemoryChoice {
     /// The reservation with guards.
     Guarded,
@@ -61,6 +62,7 @@ pub struct CaseConfig {
 
 /// A type of the case.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct TypeDecl {
     /// Picks the supertype among the earlier types of the same kind; none where there is none.
     pub supertype: Option<Pick>,
@@ -70,6 +72,7 @@ pub struct TypeDecl {
 
 /// What a type is.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Body {
     /// A struct with these fields after those of its supertype.
     Struct(Vec<Field>),
@@ -79,6 +82,7 @@ pub enum Body {
 
 /// What a field or an element holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Field {
     /// A byte.
     I8,
@@ -98,6 +102,7 @@ pub enum Field {
 
 /// What a reference field may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Target {
     /// Anything.
     Any,
@@ -109,6 +114,7 @@ pub enum Target {
 
 /// Which collection a step asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Kind {
     /// Whatever the collector thinks best.
     Automatic,
@@ -118,6 +124,7 @@ pub enum Kind {
 
 /// What a new object holds at first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Init {
     /// Zeros and nulls, written by the heap.
     Default,
@@ -131,6 +138,7 @@ pub enum Init {
 /// One thing a mutator does. Variables are picked by number; where a step needs a struct, an array
 /// or an object, it picks among the variables that hold one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Step {
     /// Allocates a struct of a picked struct type.
     AllocStruct {

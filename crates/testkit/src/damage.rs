@@ -17,6 +17,7 @@ pub struct CorruptCase {
 
 /// One harm, and when it is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Damage {
     /// Picks the step before which it is done, or the end.
     pub before: Pick,
@@ -30,6 +31,7 @@ pub struct Damage {
 
 /// What is done to an object that the roots lead to, or to a root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Harm {
     /// Flips bits of its header.
     HeaderBits {
@@ -110,6 +112,7 @@ impl Harm {
 
 /// A reference that is not what it should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Forged {
     /// To the object that is harmed.
     Itself,
@@ -142,6 +145,7 @@ pub enum Forged {
 
 /// How the mutator goes on after a harm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Look {
     /// As if nothing had happened.
     Away,

@@ -48,6 +48,8 @@ mod recorder;
 mod failing;
 pub mod conformance;
 pub mod strategy;
+#[cfg(feature = "arbitrary")]
+mod from_bytes;
 
 pub use case::{
     Body, CaseConfig, Field, Init, Kind, MAX_CALLS, MemoryChoice, Pick, STATICS, Step, Target,
