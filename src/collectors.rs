@@ -34,6 +34,8 @@ macro_rules! built_in {
 built_in! {
     /// Allocates and never collects: for measuring, and for programs that end first.
     Null = windrow_null::NullCollector;
+    /// Deferred reference counting in place.
+    Drc = windrow_drc::DrcCollector;
     /// Cheney's copying collector.
     Copying = windrow_copying::CopyingCollector;
 }
@@ -94,6 +96,9 @@ mod tests {
             .parse::<CollectorKind>()
             .unwrap_err()
             .to_string();
-        assert_eq!(error, "unknown collector `marksweep`; known: null, copying");
+        assert_eq!(
+            error,
+            "unknown collector `marksweep`; known: null, drc, copying"
+        );
     }
 }

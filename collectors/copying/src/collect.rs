@@ -5,8 +5,7 @@
 //! compared with the room in the chunk, tospace is finite, and each large object is marked once,
 //! so a corrupt heap ends in an error and never in an endless loop.
 
-use crate::chunks::Chunk;
-use crate::heap::{CopyingHeap, page_kind};
+use crate::heap::{Chunk, CopyingHeap, page_kind};
 use windrow_core::{
     CollectionClient, Corruption, GC_WORD_OFFSET, GcRef, Header, HeapContext, HeapError, Memory,
     ObjectRef, RootKind, RootVisitor, TypeTables, Zeal, load_ref, object_bytes, slots,

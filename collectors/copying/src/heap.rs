@@ -20,11 +20,11 @@
 //! of the open chunk would not fit after a collection, it is given up. A collection that asks for
 //! more chunks has met a corrupt heap.
 
-use crate::chunks::{Chunk, ChunkPool, SMALL_FRACTION};
+use crate::{CHUNK_BYTES, SMALL_FRACTION};
 use windrow_core::{
-    AllocError, CollectionClient, CollectionKind, GcHeap, Header, HeapContext, HeapError,
-    HeapLimits, LargeObjects, Memory, ObjectRef, PAGE_BYTES, SideTable, Usage, Violation,
-    object_bytes, visit_objects, with_memory,
+    AllocError, ChunkPool, CollectionClient, CollectionKind, GcHeap, Header, HeapContext,
+    HeapError, HeapLimits, LargeObjects, Memory, ObjectRef, PAGE_BYTES, SideTable, Usage,
+    Violation, object_bytes, visit_objects, with_memory,
 };
 
 /// What a page belongs to: an entry of the trusted page table.
@@ -41,6 +41,22 @@ pub(crate) mod page_kind {
 
 /// A limit above what can be addressed limits nothing, and is cut down to it.
 const ADDRESSABLE_BYTES: u64 = 1 << 32;
+
+/// A chunk in use and how far it is filled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk {
+    /// Offset of its first byte.
+    pub(crate) start: u32,
+    /// Offset just past its last object.
+    pub(crate) fill: u32,
+}
+
+impl Chunk {
+    /// Bytes of objects in it.
+    pub(crate) const fn filled_bytes(&self) -> u32 {
+        self.fill - self.start
+    }
+}
 
 /// Two semispaces made of chunks, and a space of large objects.
 #[derive(Debug)]
@@ -67,7 +83,7 @@ pub(crate) struct CopyingHeap {
 impl CopyingHeap {
     pub(crate) fn new(limits: HeapLimits) -> Self {
         Self {
-            pool: ChunkPool::new(limits.max_bytes),
+            pool: ChunkPool::new(limits.max_bytes, CHUNK_BYTES),
             large: LargeObjects::default(),
             pages: SideTable::zeroed(PAGE_BYTES.ilog2()),
             space: page_kind::FIRST,

@@ -14,20 +14,27 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
-mod chunks;
 mod heap;
 mod collect;
 #[cfg(test)]
 mod tests;
 
 use heap::CopyingHeap;
+use std::ops::RangeInclusive;
 use windrow_core::{
     AllocSpec, Collector, GcHeap, HeapContext, HeapError, HeapLimits, MutatorAbi, Properties,
     WriteBarrier,
 };
 
-/// The largest object compiled code allocates in line, in bytes: an eighth of the smallest chunk.
-const MAX_INLINE_BYTES: u32 = chunks::MIN_CHUNK_BYTES / chunks::SMALL_FRACTION;
+/// Sizes of the chunks of semispaces, in bytes.
+const CHUNK_BYTES: RangeInclusive<u32> = 16 << 10..=256 << 10;
+
+/// Objects larger than a chunk divided by this never move.
+const SMALL_FRACTION: u32 = 8;
+
+/// The largest object compiled code allocates in line, in bytes: the largest that is small in the
+/// smallest chunk.
+const MAX_INLINE_BYTES: u32 = *CHUNK_BYTES.start() / SMALL_FRACTION;
 
 /// Cheney's collector.
 #[derive(Clone, Copy, Debug, Default)]

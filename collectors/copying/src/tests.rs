@@ -3,7 +3,7 @@
 mod corruption;
 
 use super::CopyingCollector;
-use crate::chunks::MIN_CHUNK_BYTES;
+use crate::CHUNK_BYTES;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use windrow_core::{
@@ -193,7 +193,7 @@ fn full_means_full_and_room_comes_back() {
 
 #[test]
 fn the_smallest_heap_holds_four_chunks() {
-    let bytes = 4 * u64::from(MIN_CHUNK_BYTES);
+    let bytes = 4 * u64::from(*CHUNK_BYTES.start());
     assert!(
         isolate(MemoryKind::Guarded, bytes, Zeal::OFF)
             .alloc_struct(TypeId::EXTERN, &mut [])
@@ -220,7 +220,7 @@ fn an_empty_heap_commits_nothing() {
 /// Eight of the largest small objects fill a chunk; copied with a tiny one among them, seven do.
 #[test]
 fn tails_left_by_a_collection_stay_within_the_limit() {
-    let limit = 32 * u64::from(MIN_CHUNK_BYTES);
+    let limit = 32 * u64::from(*CHUNK_BYTES.start());
     let mut isolate = isolate(MemoryKind::Guarded, limit, Zeal::OFF);
     let bytes = ArrayType::new(FieldType::mutable(StorageType::I8));
     let bytes = isolate.types().register_array(bytes).unwrap();

@@ -50,6 +50,25 @@ pub enum WriteBarrier {
     /// for a whole range ([`GcHeap::range_barrier`](crate::GcHeap::range_barrier)). Never a
     /// safepoint.
     Call,
+    /// A call only where the slot's bit is set in a table ([`LogBits`](crate::LogBits)): before the
+    /// store, [`GcHeap::write_barrier`](crate::GcHeap::write_barrier); for a range always
+    /// [`GcHeap::range_barrier`](crate::GcHeap::range_barrier). Never a safepoint.
+    ///
+    /// Slots outside the heap owe nothing: a collector that asks for this looks at globals and
+    /// tables in each collection. Levanoni and Petrank, OOPSLA 2001; field by field as Zhao,
+    /// Blackburn and McKinley, PLDI 2022.
+    Log {
+        /// Where the address of the table is: the byte of a slot is `slot >> 5` bytes on, its bit
+        /// the one numbered `slot >> 2 & 7`.
+        table: StateOffset,
+    },
+}
+
+impl WriteBarrier {
+    /// The log form, through the state's own table.
+    pub const LOG: Self = Self::Log {
+        table: MutatorState::LOG_TABLE,
+    };
 }
 
 /// A collector as compilers see it.

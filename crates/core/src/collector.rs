@@ -6,8 +6,8 @@
 
 use crate::stats::Statistics;
 use crate::{
-    AllocSpec, Corruption, GcRef, HeapError, HeapLimits, HeapMemory, MutatorAbi, MutatorState,
-    ObjectRef, RootVisitor, TypeTables, WriteBarrier, Zeal,
+    AllocSpec, Corruption, GcRef, HeapError, HeapLimits, HeapMemory, LogBits, MutatorAbi,
+    MutatorState, ObjectRef, RootVisitor, TypeTables, WriteBarrier, Zeal,
 };
 use std::fmt;
 
@@ -57,6 +57,8 @@ pub struct HeapContext<'a> {
     pub types: &'a TypeTables,
     /// Where the heap counts what it did.
     pub stats: &'a mut Statistics,
+    /// Which slots owe a barrier of the log form.
+    pub log_bits: &'a mut LogBits,
     /// How hard to test.
     pub zeal: Zeal,
 }
@@ -146,8 +148,8 @@ pub trait GcHeap: Send {
     /// How much the heap holds now. Cheap.
     fn usage(&self, cx: &HeapContext<'_>) -> Usage;
 
-    /// The write barrier's [`WriteBarrier::Call`] form: `value` is about to be stored in `slot`
-    /// of `owner` (`None` for a global, a table or a handle). Never collects.
+    /// The write barrier: `value` is about to be stored in `slot` of `owner` (`None` for a global, a
+    /// table or a handle). Called as [`WriteBarrier`] says. Never collects.
     fn write_barrier(
         &mut self,
         cx: &mut HeapContext<'_>,

@@ -27,8 +27,8 @@ use crate::roots::{ActivationList, RootSource};
 use crate::shape::TypeTables;
 use crate::stats::Statistics;
 use crate::{
-    AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, Memory,
-    MemoryKind, MutatorAbi, MutatorState, StateBlock, Zeal,
+    AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, LogBits, Memory,
+    MemoryKind, MutatorAbi, MutatorState, StateBlock, WriteBarrier, Zeal,
 };
 use std::any::Any;
 use std::cell::OnceCell;
@@ -90,10 +90,9 @@ pub struct Isolate {
     handles: Handles,
     sources: Vec<Box<dyn RootSource>>,
     stats: Statistics,
+    log_bits: LogBits,
     /// What the heap said last: a poisoned one is not asked.
     usage: Usage,
-    /// Bytes reclaimed by all collections so far.
-    reclaimed_bytes: u64,
     allocations_until_zeal: u32,
     /// How many open scopes forbid collections.
     no_gc_scopes: u32,
@@ -119,6 +118,7 @@ macro_rules! heap_context {
             state: &mut $isolate.state,
             types: &$isolate.tables,
             stats: &mut $isolate.stats,
+            log_bits: &mut $isolate.log_bits,
             zeal: $isolate.config.zeal,
         }
     };
@@ -135,12 +135,18 @@ impl Isolate {
         let (mut memory, mut state) = HeapMemory::new(config.memory)?;
         let tables = config.types.tables();
         let mut stats = Statistics::default();
+        let abi = config.collector.abi();
+        let mut log_bits = LogBits::default();
+        if matches!(abi.write_barrier, WriteBarrier::Log { .. }) {
+            log_bits.enable();
+        }
         let heap = config.collector.new_heap(
             &mut HeapContext {
                 memory: &mut memory,
                 state: &mut state,
                 types: &tables,
                 stats: &mut stats,
+                log_bits: &mut log_bits,
                 zeal: config.zeal,
             },
             config.limits,
@@ -155,13 +161,13 @@ impl Isolate {
             handles: Handles::default(),
             sources: Vec::new(),
             stats,
+            log_bits,
             usage: Usage::default(),
-            reclaimed_bytes: 0,
             allocations_until_zeal: config.zeal.collect_every,
             no_gc_scopes: 0,
             poisoned: OnceCell::new(),
             host_data: HostData::default(),
-            abi: config.collector.abi(),
+            abi,
             config,
         };
         isolate.heap.set_budget(
@@ -294,7 +300,7 @@ impl Isolate {
         }
         let usage = self.usage;
         let mut stats = self.stats.clone();
-        stats.allocated_bytes = self.reclaimed_bytes + usage.occupied_bytes;
+        stats.allocated_bytes = stats.reclaimed_bytes + usage.occupied_bytes;
         stats.committed_bytes = usage.committed_bytes;
         stats.peak_committed_bytes = stats.peak_committed_bytes.max(usage.committed_bytes);
         stats.reserved_bytes = self.memory.len();
@@ -320,6 +326,7 @@ impl Isolate {
         self.state.displays = self.tables.displays_address();
         self.state.kinds = self.tables.kinds_address();
         self.state.type_mask = self.tables.mask();
+        self.state.log_table = self.log_bits.address();
         // Compiled code stores into a new object with no check: whatever the collector did, cursor
         // and limit leave here inside the heap, and far enough from 2^32 not to wrap.
         let end = u32::try_from(self.memory.len())

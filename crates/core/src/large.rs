@@ -89,6 +89,20 @@ impl LargeObjects {
         self.objects.get(&object).map(|large| large.bytes)
     }
 
+    /// Frees one object; `freed` as for [`Self::sweep`]. Nothing happens where none starts.
+    pub fn free(
+        &mut self,
+        memory: &mut impl Memory,
+        space: &mut PageSpace,
+        object: ObjectRef,
+        mut freed: impl FnMut(ObjectRef, u32),
+    ) {
+        if let Some(large) = self.objects.remove(&object) {
+            self.give_back(memory, space, object, large);
+            freed(object, large.pages * PAGE_BYTES);
+        }
+    }
+
     /// Frees what is not marked and clears the marks, calling `freed` with each dead object and
     /// the bytes of its pages. Linear in the number of large objects.
     pub fn sweep(
@@ -97,22 +111,29 @@ impl LargeObjects {
         space: &mut PageSpace,
         mut freed: impl FnMut(ObjectRef, u32),
     ) {
-        let Self {
-            objects,
-            occupied_bytes,
-            pages,
-        } = self;
+        let mut objects = std::mem::take(&mut self.objects);
         objects.retain(|object, large| {
             if std::mem::replace(&mut large.marked, false) {
                 return true;
             }
-            memory.decommit(object.offset(), large.pages * PAGE_BYTES);
-            space.give(object.offset() / PAGE_BYTES, large.pages);
-            *occupied_bytes -= u64::from(large.bytes);
-            *pages -= u64::from(large.pages);
+            self.give_back(memory, space, *object, *large);
             freed(*object, large.pages * PAGE_BYTES);
             false
         });
+        self.objects = objects;
+    }
+
+    fn give_back(
+        &mut self,
+        memory: &mut impl Memory,
+        space: &mut PageSpace,
+        object: ObjectRef,
+        large: Large,
+    ) {
+        memory.decommit(object.offset(), large.pages * PAGE_BYTES);
+        space.give(object.offset() / PAGE_BYTES, large.pages);
+        self.occupied_bytes -= u64::from(large.bytes);
+        self.pages -= u64::from(large.pages);
     }
 
     /// Bytes in large objects.

@@ -23,7 +23,9 @@ mod roots;
 mod collector;
 mod trace;
 mod side_table;
+mod log_bits;
 mod pages;
+mod chunks;
 mod large;
 mod functions;
 mod handles;
@@ -41,6 +43,7 @@ mod error;
 
 pub use abi::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
 pub use activation::{Activation, Activations};
+pub use chunks::ChunkPool;
 pub use collector::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,
     Usage, Violation,
@@ -58,6 +61,7 @@ pub use host_value::HostValue;
 pub use isolate::{ExternError, Isolate, IsolateConfig, NoGc};
 pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
+pub use log_bits::LogBits;
 pub use memory::{
     Checked, GUARD_BYTES, Guarded, HEAP_END, HeapMemory, Memory, MemoryKind, PAGE_BYTES,
     StateBlock, UnknownMemory,
@@ -70,7 +74,9 @@ pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
 pub use side_table::SideTable;
 pub use sizing::{GrowthPolicy, HeapLimits};
 pub use stats::{PauseHistogram, Statistics};
-pub use trace::{Slots, object_bytes, slots, slots_of_known_size, visit_objects};
+pub use trace::{
+    Slots, dies_in_collections_only, object_bytes, slots, slots_of_known_size, visit_objects,
+};
 pub use types::{
     ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
     SubTypeDef, TypeUse, ValType,

@@ -28,6 +28,7 @@ pub struct MutatorState {
     pub(crate) functions: usize,
     pub(crate) displays: usize,
     pub(crate) kinds: usize,
+    pub(crate) log_table: usize,
     pub(crate) function_mask: u32,
     pub(crate) type_mask: u32,
     /// Where the next object goes (bump allocation), an offset.
@@ -68,6 +69,8 @@ state_offsets! {
     DISPLAYS = displays;
     /// Offset of the address of the kinds of types, a byte each; see [`TypeTables`](crate::TypeTables).
     KINDS = kinds;
+    /// Offset of the address of the table of log bits; see [`LogBits`](crate::LogBits).
+    LOG_TABLE = log_table;
     /// Offset of the mask for an untrusted type id.
     TYPE_MASK = type_mask;
     /// Offset of the address below which compiled code must not let its stack pointer fall.
@@ -157,6 +160,7 @@ impl MutatorState {
             functions: 0,
             displays: 0,
             kinds: 0,
+            log_table: 0,
             function_mask: 0,
             type_mask: 0,
             cursor: 0,

@@ -36,30 +36,49 @@ impl PageSpace {
     /// Pages above the frontier: what is surely free in one run.
     #[must_use]
     pub const fn untouched(&self) -> u32 {
-        Self::END - self.frontier
+        self.untouched_from(1)
+    }
+
+    /// Pages above the first multiple of `align` pages, a power of two, above the frontier.
+    #[must_use]
+    pub const fn untouched_from(&self, align: u32) -> u32 {
+        Self::END.saturating_sub(self.frontier.next_multiple_of(align))
     }
 
     /// Takes a run of `pages`, leaving at least `keep_pages` untouched above the frontier.
     ///
     /// First fit: linear in the number of free runs.
     pub fn take(&mut self, pages: u32, keep_pages: u32) -> Option<u32> {
-        let fit = self
-            .free
-            .iter()
-            .find(|(_, len)| **len >= pages)
-            .map(|(start, len)| (*start, *len));
-        if let Some((start, len)) = fit {
+        self.take_aligned(pages, 1, keep_pages)
+    }
+
+    /// As [`Self::take`], a run that starts at a multiple of `align` pages, a power of two.
+    pub fn take_aligned(&mut self, pages: u32, align: u32, keep_pages: u32) -> Option<u32> {
+        let fit = self.free.iter().find_map(|(start, len)| {
+            let skipped = start.next_multiple_of(align) - start;
+            (*len >= skipped + pages).then_some((*start, *len, skipped))
+        });
+        if let Some((start, len, skipped)) = fit {
             self.free.remove(&start);
-            if len > pages {
-                self.free.insert(start + pages, len - pages);
+            if skipped > 0 {
+                self.free.insert(start, skipped);
             }
-            return Some(start);
+            let left = len - skipped - pages;
+            if left > 0 {
+                self.free.insert(start + skipped + pages, left);
+            }
+            return Some(start + skipped);
         }
-        if self.untouched() < pages.checked_add(keep_pages)? {
+        let skipped = self.frontier.next_multiple_of(align) - self.frontier;
+        let needed = pages.checked_add(keep_pages)?.checked_add(skipped)?;
+        if self.untouched() < needed {
             return None;
         }
-        let start = self.frontier;
-        self.frontier += pages;
+        if skipped > 0 {
+            self.free.insert(self.frontier, skipped);
+        }
+        let start = self.frontier + skipped;
+        self.frontier = start + pages;
         Some(start)
     }
 
@@ -96,8 +115,10 @@ mod tests {
             let before = space.untouched();
             let mut held: Vec<(u32, u32)> = Vec::new();
             for (take, pages, pick) in steps {
+                let align = if pages.is_power_of_two() { pages } else { 1 };
                 if take || held.is_empty() {
-                    let start = space.take(pages, 0).expect("the space is large");
+                    let start = space.take_aligned(pages, align, 0).expect("the space is large");
+                    prop_assert!(start.is_multiple_of(align));
                     for (other, len) in &held {
                         prop_assert!(start + pages <= *other || other + len <= start);
                     }

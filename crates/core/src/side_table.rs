@@ -4,6 +4,7 @@
 //! table of the whole 4 GiB costs address space, and memory only where it is written.
 
 use std::fmt;
+use std::ops::Range;
 
 /// One `T` for each `2^k` bytes of the heap.
 pub struct SideTable<T> {
@@ -20,8 +21,8 @@ impl<T> fmt::Debug for SideTable<T> {
     }
 }
 
-impl SideTable<u8> {
-    /// A table of zeros with one entry for each `2^shift` bytes.
+impl<T: Copy + Default> SideTable<T> {
+    /// A table of default values with one entry for each `2^shift` bytes.
     ///
     /// # Panics
     /// If `shift` is 32 or more.
@@ -29,13 +30,16 @@ impl SideTable<u8> {
     pub fn zeroed(shift: u32) -> Self {
         assert!(shift < 32, "a block is smaller than the heap");
         Self {
-            values: vec![0; 1 << (32 - shift)].into(),
+            values: vec![T::default(); 1 << (32 - shift)].into(),
             shift,
         }
     }
-}
 
-impl<T: Copy + Default> SideTable<T> {
+    /// The address of the first entry.
+    pub(crate) fn address(&self) -> usize {
+        self.values.as_ptr().addr()
+    }
+
     /// The entry of the block that holds `offset`.
     #[must_use]
     #[inline(always)]
@@ -56,13 +60,30 @@ impl<T: Copy + Default> SideTable<T> {
 
     /// Sets the entries of every block that `bytes` from `offset` touch.
     pub fn set_range(&mut self, offset: u32, bytes: u32, value: T) {
+        self.range_mut(offset, bytes).fill(value);
+    }
+
+    /// The entries of every block that `bytes` from `offset` touch.
+    #[must_use]
+    #[inline(always)]
+    pub fn range(&self, offset: u32, bytes: u32) -> &[T] {
+        self.values.get(self.indices(offset, bytes)).unwrap_or(&[])
+    }
+
+    /// The entries of every block that `bytes` from `offset` touch.
+    #[inline(always)]
+    pub fn range_mut(&mut self, offset: u32, bytes: u32) -> &mut [T] {
+        let indices = self.indices(offset, bytes);
+        self.values.get_mut(indices).unwrap_or(&mut [])
+    }
+
+    #[inline(always)]
+    const fn indices(&self, offset: u32, bytes: u32) -> Range<usize> {
+        let first = offset >> self.shift;
         if bytes == 0 {
-            return;
+            return first as usize..first as usize;
         }
-        let first = (offset >> self.shift) as usize;
-        let last = (offset.saturating_add(bytes - 1) >> self.shift) as usize;
-        if let Some(slots) = self.values.get_mut(first..=last) {
-            slots.fill(value);
-        }
+        let last = offset.saturating_add(bytes - 1) >> self.shift;
+        first as usize..last as usize + 1
     }
 }

@@ -94,6 +94,8 @@ pub struct Statistics {
     pub full_collections: u64,
     /// Bytes allocated.
     pub allocated_bytes: u64,
+    /// Bytes of dead objects reclaimed.
+    pub reclaimed_bytes: u64,
     /// Bytes copied by collections.
     pub copied_bytes: u64,
     /// Objects copied by collections.

@@ -8,7 +8,7 @@
 
 use crate::access::{Address, load_at, store_at};
 use crate::alloc::LENGTH;
-use crate::emitter::{Heap, constant};
+use crate::emitter::{Barrier, Heap, constant};
 use crate::{Emitter, Extension, HeapTrap, Known, Place, Region, SlowPaths};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
@@ -235,7 +235,7 @@ impl Emitter {
 
     /// Whether a store of a reference into an object known like this owes a barrier.
     pub(crate) fn owes_barrier(&self, known: Known) -> bool {
-        self.barrier != crate::emitter::Barrier::None && known != Known::Fresh
+        self.barrier != Barrier::None && known != Known::Fresh
     }
 }
 

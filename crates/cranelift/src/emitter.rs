@@ -47,6 +47,7 @@ pub(crate) enum Alloc {
 pub(crate) enum Barrier {
     None,
     Call,
+    Log { table: StateOffset },
 }
 
 /// Objects larger than this are never allocated in line: a bump limit is at least as far from
@@ -101,6 +102,7 @@ impl Emitter {
         let barrier = match abi.mutator.write_barrier {
             WriteBarrier::None => Barrier::None,
             WriteBarrier::Call => Barrier::Call,
+            WriteBarrier::Log { table } => Barrier::Log { table },
             other => panic!("windrow-cranelift does not know the write barrier {other:?}"),
         };
         Self {

@@ -29,6 +29,8 @@ pub enum Region {
     Header,
     /// Array lengths.
     Length,
+    /// The bits that say which slots owe a barrier.
+    LogBits,
     /// Struct fields at this offset.
     Field(u32),
     /// Array elements of this log2 of bytes.
@@ -58,6 +60,7 @@ impl Region {
             Self::Functions => 5,
             Self::Header => 6,
             Self::Length => 7,
+            Self::LogBits => 8,
             Self::Elements(log2) => FIRST_ELEMENTS + log2 as u32 % 8,
             Self::Home(index) => FIRST_HOME + index % HOMES,
             Self::Field(offset) => FIRST_FIELD + (offset / 4) % FIELDS,
@@ -75,6 +78,7 @@ impl Region {
             Self::Functions => "functions".into(),
             Self::Header => "header".into(),
             Self::Length => "length".into(),
+            Self::LogBits => "log bits".into(),
             Self::Elements(log2) => format!("elements of {} bytes", 1_u32 << (log2 % 8)).into(),
             Self::Home(index) => format!("home {}", index % HOMES).into(),
             Self::Field(offset) => format!("field {}", (offset / 4) % FIELDS).into(),

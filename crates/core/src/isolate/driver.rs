@@ -100,7 +100,7 @@ impl Isolate {
         }
         result?;
         let after = self.heap.usage(&heap_context!(self));
-        self.reclaimed_bytes += before.occupied_bytes.saturating_sub(after.occupied_bytes);
+        self.stats.reclaimed_bytes += before.occupied_bytes.saturating_sub(after.occupied_bytes);
         self.stats.live_bytes = after.occupied_bytes;
         let budget = self.config.growth.budget_bytes(after.occupied_bytes);
         self.heap.set_budget(&mut heap_context!(self), budget);

@@ -281,31 +281,28 @@ impl Isolate {
     /// that is `None`, of a global or a table. Never a safepoint.
     #[inline]
     pub fn write_barrier(&mut self, owner: Option<ObjectRef>, slot: u32, value: GcRef) {
-        match self.abi.write_barrier {
-            WriteBarrier::None => {}
-            WriteBarrier::Call if self.poisoned.get().is_some() => {}
-            WriteBarrier::Call => {
-                self.heap
-                    .write_barrier(&mut heap_context!(self), owner, slot, value)
-            }
+        let is_owed = match self.abi.write_barrier {
+            WriteBarrier::None => false,
+            WriteBarrier::Call => true,
+            WriteBarrier::Log { .. } => owner.is_some() && self.log_bits.is_armed(slot),
+        };
+        if is_owed && self.poisoned.get().is_none() {
+            self.heap
+                .write_barrier(&mut heap_context!(self), owner, slot, value);
         }
     }
 
     /// The barrier owed before `count` references of `owner` from `first_slot` on are
     /// overwritten. Never a safepoint.
     pub fn range_barrier(&mut self, owner: ObjectRef, first_slot: u32, count: u32) {
-        match self.abi.write_barrier {
-            WriteBarrier::None => {}
-            WriteBarrier::Call if self.poisoned.get().is_some() => {}
-            WriteBarrier::Call => {
-                GcHeap::range_barrier(
-                    &mut *self.heap,
-                    &mut heap_context!(self),
-                    owner,
-                    first_slot,
-                    count,
-                );
-            }
+        if self.abi.has_write_barrier() && self.poisoned.get().is_none() {
+            GcHeap::range_barrier(
+                &mut *self.heap,
+                &mut heap_context!(self),
+                owner,
+                first_slot,
+                count,
+            );
         }
     }
 

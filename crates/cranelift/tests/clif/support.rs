@@ -30,7 +30,13 @@ const CALL: MutatorAbi = MutatorAbi {
     moves_objects: false,
 };
 
-pub(crate) const ABIS: [NamedAbi; 4] = [
+const LOG: MutatorAbi = MutatorAbi {
+    write_barrier: WriteBarrier::LOG,
+    moves_objects: false,
+    ..BUMP
+};
+
+pub(crate) const ABIS: [NamedAbi; 6] = [
     NamedAbi {
         name: "sandbox_bump",
         abi: CodeAbi {
@@ -56,6 +62,20 @@ pub(crate) const ABIS: [NamedAbi; 4] = [
         name: "bounded_call",
         abi: CodeAbi {
             mutator: CALL,
+            addressing: Addressing::BOUNDED,
+        },
+    },
+    NamedAbi {
+        name: "sandbox_log",
+        abi: CodeAbi {
+            mutator: LOG,
+            addressing: Addressing::Sandbox32,
+        },
+    },
+    NamedAbi {
+        name: "bounded_log",
+        abi: CodeAbi {
+            mutator: LOG,
             addressing: Addressing::BOUNDED,
         },
     },

@@ -1,0 +1,311 @@
+//! Blocks and lines: where objects lie, and where the next ones go.
+//!
+//! A block is a chunk of lines of 128 bytes; a line knows how many counted objects touch it, a
+//! block how many bytes of them it holds. Lines that none touches are free, whatever dead young
+//! objects lie there: they are found by these numbers alone, and nobody looks at the dead. After a
+//! collection the blocks are swept lazily, each hole once, and the runs found are allocated in by
+//! bumping a cursor. Where no line is free and no block can be had, the gaps inside used lines are
+//! handed out, so that a heap fragmented to the last line still takes what fits between its objects.
+//!
+//! Blackburn and McKinley, *Immix*, PLDI 2008; Shahriyar et al., *Taking Off the Gloves with
+//! Reference Counting Immix*, OOPSLA 2013.
+
+use crate::counts::Counts;
+use windrow_core::{ChunkPool, Memory, OBJECT_ALIGN, ObjectRef, SideTable};
+
+/// Bytes of a line.
+pub(crate) const LINE_BYTES: u32 = 128;
+
+/// Bytes of a block, by the heap's limit.
+const BLOCK_BYTES: std::ops::RangeInclusive<u32> = 4 << 10..=32 << 10;
+
+/// Objects larger than a block divided by this are large.
+const SMALL_FRACTION: u32 = 4;
+
+/// The largest object that is small in the smallest block, in bytes.
+pub(crate) const MAX_INLINE_BYTES: u32 = *BLOCK_BYTES.start() / SMALL_FRACTION;
+
+/// A run of free bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Run {
+    pub(crate) const fn bytes(self) -> u32 {
+        self.end - self.start
+    }
+}
+
+/// The blocks of one heap.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    pub(crate) pool: ChunkPool,
+    /// Counted objects that touch each line.
+    lines: SideTable<u8>,
+    /// Bytes of counted objects in each block.
+    live: SideTable<u32>,
+    live_bytes: u64,
+    /// Offsets of the blocks in use.
+    used: Vec<u32>,
+    /// How many of them there were at the last collection: the others are handed out as a whole.
+    to_sweep: usize,
+    /// The block swept for holes, and where in the heap the sweep is.
+    swept: usize,
+    swept_to: u32,
+    /// The block searched for gaps next, and gaps found before.
+    searched: usize,
+    gaps: Vec<Run>,
+}
+
+impl Blocks {
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let pool = ChunkPool::new(max_bytes, BLOCK_BYTES);
+        Self {
+            lines: SideTable::zeroed(LINE_BYTES.ilog2()),
+            live: SideTable::zeroed(pool.chunk_bytes().ilog2()),
+            pool,
+            live_bytes: 0,
+            used: Vec::new(),
+            to_sweep: 0,
+            swept: 0,
+            swept_to: 0,
+            searched: 0,
+            gaps: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn block_bytes(&self) -> u32 {
+        self.pool.chunk_bytes()
+    }
+
+    /// The largest object that lies in a block, in bytes.
+    pub(crate) const fn max_small_bytes(&self) -> u32 {
+        self.block_bytes() / SMALL_FRACTION
+    }
+
+    /// Bytes of counted objects.
+    pub(crate) const fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    /// Bytes of `blocks` more than there are.
+    pub(crate) fn committed_bytes(&self, blocks: u64) -> u64 {
+        (self.used.len() as u64 + blocks) * u64::from(self.block_bytes())
+    }
+
+    /// Offset of the end of the block in which `offset` lies.
+    #[inline(always)]
+    pub(crate) const fn end_of_block(&self, offset: u32) -> u32 {
+        (offset | (self.block_bytes() - 1)).wrapping_add(1)
+    }
+
+    /// Offsets of the blocks in use.
+    pub(crate) fn used(&self) -> impl Iterator<Item = u32> + '_ {
+        self.used.iter().copied()
+    }
+
+    /// Takes a block; `None` where memory has none.
+    pub(crate) fn take(&mut self, memory: &mut impl Memory) -> Option<Run> {
+        let start = self.pool.take(memory).ok().flatten()?;
+        self.used.push(start);
+        Some(Run {
+            start,
+            end: start + self.block_bytes(),
+        })
+    }
+
+    /// Counts an object that lies from `start` to `end`, which is inside a block.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, start: u32, end: u32) {
+        for line in self.lines.range_mut(start, end - start) {
+            *line = line.saturating_add(1);
+        }
+        self.live.set(start, self.live.at(start) + (end - start));
+        self.live_bytes += u64::from(end - start);
+    }
+
+    /// Counts it no more.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, start: u32, end: u32) {
+        for line in self.lines.range_mut(start, end - start) {
+            *line = line.saturating_sub(1);
+        }
+        let live = self.live.at(start).saturating_sub(end - start);
+        self.live.set(start, live);
+        self.live_bytes -= u64::from(end - start);
+    }
+
+    /// Counts nothing any more, calling `cleared` with each block.
+    pub(crate) fn leave_all(&mut self, mut cleared: impl FnMut(u32, u32)) {
+        let bytes = self.block_bytes();
+        for block in &self.used {
+            self.lines.set_range(*block, bytes, 0);
+            self.live.set(*block, 0);
+            cleared(*block, bytes);
+        }
+        self.live_bytes = 0;
+    }
+
+    /// Frees the blocks that hold nothing, calling `freed` with each, and starts to sweep the others.
+    ///
+    /// Linear in the blocks in use.
+    pub(crate) fn restart(&mut self, mut freed: impl FnMut(u32, u32)) {
+        let bytes = self.block_bytes();
+        let Self {
+            pool, live, used, ..
+        } = self;
+        used.retain(|block| {
+            let holds = live.at(*block) > 0;
+            if !holds {
+                freed(*block, bytes);
+                pool.give(*block);
+            }
+            holds
+        });
+        self.to_sweep = self.used.len();
+        (self.swept, self.swept_to, self.searched) = (0, 0, 0);
+        self.gaps.clear();
+    }
+
+    /// The next run of free lines of at least `bytes`. Shorter ones on the way stay unused until the
+    /// next collection.
+    pub(crate) fn next_hole(&mut self, bytes: u32) -> Option<Run> {
+        while self.swept < self.to_sweep {
+            let block = self.used.get(self.swept).copied()?;
+            let end = block + self.block_bytes();
+            let from = self.swept_to.max(block);
+            match free_lines(self.lines.range(from, end - from)) {
+                Some((first, count)) => {
+                    let start = from + first * LINE_BYTES;
+                    self.swept_to = start + count * LINE_BYTES;
+                    if count * LINE_BYTES >= bytes {
+                        return Some(Run {
+                            start,
+                            end: self.swept_to,
+                        });
+                    }
+                }
+                None => (self.swept, self.swept_to) = (self.swept + 1, 0),
+            }
+        }
+        None
+    }
+
+    /// A gap of at least `bytes` between the objects of lines in use.
+    ///
+    /// Linear in the gaps there are and in the blocks not searched yet.
+    pub(crate) fn next_gap(&mut self, counts: &Counts, bytes: u32) -> Option<Run> {
+        loop {
+            if let Some(index) = self.gaps.iter().rposition(|gap| gap.bytes() >= bytes) {
+                return Some(self.gaps.swap_remove(index));
+            }
+            if self.searched == self.to_sweep {
+                return None;
+            }
+            let block = self.used.get(self.searched).copied()?;
+            self.searched += 1;
+            self.find_gaps(counts, block);
+        }
+    }
+
+    fn find_gaps(&mut self, counts: &Counts, block: u32) {
+        let bytes = self.block_bytes();
+        let Self { lines, gaps, .. } = self;
+        visit_free(counts, block, bytes, |free| {
+            // Lines nobody touches are holes, and have been handed out as such.
+            let mut gap: Option<Run> = None;
+            let mut at = free.start;
+            while at < free.end {
+                let line_end = (at | (LINE_BYTES - 1)) + 1;
+                let end = line_end.min(free.end);
+                if lines.at(at) > 0 {
+                    let start = gap.map_or(at, |gap| gap.start);
+                    gap = Some(Run { start, end });
+                } else {
+                    gaps.extend(gap.take());
+                }
+                at = end;
+            }
+            gaps.extend(gap);
+        });
+    }
+
+    /// Compares lines and blocks with the objects of the count table, reporting differences.
+    pub(crate) fn verify(&self, counts: &Counts, report: &mut dyn FnMut(String)) {
+        let bytes = self.block_bytes();
+        let mut total = 0;
+        for block in self.used() {
+            let mut touched = vec![0_u32; (bytes / LINE_BYTES) as usize];
+            let mut live = 0;
+            counts.visit(block, bytes, |start, end| {
+                live += end - start;
+                let lines = (start - block) / LINE_BYTES..=(end - 1 - block) / LINE_BYTES;
+                for line in lines {
+                    if let Some(touched) = touched.get_mut(line as usize) {
+                        *touched += 1;
+                    }
+                }
+            });
+            total += u64::from(live);
+            if self.live.at(block) != live {
+                report(format!(
+                    "the block at {block:#x} counts {} bytes and holds {live}",
+                    self.live.at(block)
+                ));
+            }
+            for (line, (counted, touched)) in self
+                .lines
+                .range(block, bytes)
+                .iter()
+                .zip(&touched)
+                .enumerate()
+            {
+                if u32::from(*counted) != *touched {
+                    report(format!(
+                        "line {line} of the block at {block:#x} counts {counted} objects and has {touched}"
+                    ));
+                }
+            }
+        }
+        if total != self.live_bytes {
+            report(format!(
+                "the blocks count {} bytes and hold {total}",
+                self.live_bytes
+            ));
+        }
+    }
+}
+
+/// The first run of lines without objects: its index and length.
+fn free_lines(lines: &[u8]) -> Option<(u32, u32)> {
+    let first = lines.iter().position(|line| *line == 0)?;
+    let rest = lines.get(first..)?;
+    let count = rest
+        .iter()
+        .position(|line| *line != 0)
+        .unwrap_or(rest.len());
+    Some((u32::try_from(first).ok()?, u32::try_from(count).ok()?))
+}
+
+/// Calls `visit` with each run of a block in which no counted object lies, in address order.
+pub(crate) fn visit_free(counts: &Counts, block: u32, bytes: u32, mut visit: impl FnMut(Run)) {
+    let mut at = block;
+    let mut gap = |start: u32, end: u32| {
+        if start < end {
+            visit(Run { start, end });
+        }
+    };
+    counts.visit(block, bytes, |start, end| {
+        gap(at, start);
+        at = end;
+    });
+    gap(at, block + bytes);
+}
+
+/// The object that starts at an offset of a block.
+pub(crate) fn object_at(offset: u32) -> ObjectRef {
+    debug_assert!(offset.is_multiple_of(OBJECT_ALIGN));
+    ObjectRef::from_offset(offset).expect("blocks lie where objects can")
+}

@@ -1,0 +1,370 @@
+//! An epoch's end: count the young in, apply the log, reclaim what nothing refers to.
+//!
+//! Order matters: every new reference is counted before any old one is taken away, so that only what
+//! is dead falls to zero. An object without references that a root holds is kept on a list, to be
+//! looked at again when the roots are next. One that no root holds is dead, and so is what only the
+//! dead lead to: nothing the mutator does until the next epoch can change that, so the dead are looked
+//! at when there is time, iteratively, each once.
+//!
+//! A backup trace is the same with every count forgotten first: what the roots do not lead to is never
+//! entered again.
+//!
+//! Nothing read from the heap is believed. An object is entered only where no other lies, inside one
+//! block, so it is entered once; what it takes is in the count table from then on. Counts that do not
+//! add up are corruption.
+
+use crate::blocks::visit_free;
+use crate::counts::{Entry, Released};
+use crate::heap::{DrcHeap, page_kind};
+use windrow_core::{
+    CollectionClient, Corruption, GcRef, Header, HeapError, LogBits, Memory, ObjectRef, RootKind,
+    RootVisitor, TypeTables, Zeal, dies_in_collections_only, load_ref, object_bytes, slots,
+    slots_of_known_size,
+};
+
+/// Dead objects of the old that a collection looks at, at most: about a millisecond's work.
+const KILLS_PER_EPOCH: u32 = 1 << 15;
+
+/// The heap, while counts change.
+pub(crate) struct Counting<'a, M> {
+    heap: &'a mut DrcHeap,
+    memory: &'a mut M,
+    types: &'a TypeTables,
+    log_bits: &'a mut LogBits,
+    zeal: Zeal,
+    /// Objects entered and not scanned.
+    gray: Vec<ObjectRef>,
+    corruption: Option<Corruption>,
+}
+
+impl<'a, M: Memory> Counting<'a, M> {
+    pub(crate) fn new(
+        heap: &'a mut DrcHeap,
+        memory: &'a mut M,
+        types: &'a TypeTables,
+        log_bits: &'a mut LogBits,
+        zeal: Zeal,
+    ) -> Self {
+        Self {
+            heap,
+            memory,
+            types,
+            log_bits,
+            zeal,
+            gray: Vec::new(),
+            corruption: None,
+        }
+    }
+
+    /// Takes every object for young.
+    pub(crate) fn forget_counts(&mut self) {
+        let DrcHeap {
+            blocks,
+            counts,
+            large,
+            young_large,
+            ..
+        } = &mut *self.heap;
+        blocks.leave_all(|block, bytes| {
+            counts.clear(block, bytes);
+            self.log_bits.disarm(block, bytes);
+        });
+        young_large.clear();
+        for (object, bytes) in large.iter() {
+            counts.clear(object.offset(), 1);
+            self.log_bits.disarm(object.offset(), bytes);
+            young_large.push(object);
+        }
+        self.heap.log.clear();
+        self.heap.unreferenced.clear();
+        self.heap.dying.clear();
+        self.heap.rooted.clear();
+    }
+
+    /// Ends the epoch.
+    pub(crate) fn collect(&mut self, client: &mut dyn CollectionClient) -> Result<(), HeapError> {
+        for object in std::mem::take(&mut self.heap.rooted) {
+            self.heap.counts.set_rooted(object, false);
+        }
+        client.visit_roots(self)?;
+        let mut log = std::mem::take(&mut self.heap.log);
+        for logged in &log {
+            self.log_bits.arm(logged.slot & !7, 8);
+            self.retain(load_ref(self.memory, logged.slot), logged.slot);
+        }
+        self.scan_entered();
+        self.find_dying();
+        for logged in &log {
+            self.release(logged.old, logged.slot);
+        }
+        log.clear();
+        self.heap.log = log;
+        self.kill(KILLS_PER_EPOCH);
+        self.corruption.map_or(Ok(()), Err)?;
+        let counts = &self.heap.counts;
+        client.process_weak(&mut |object| counts.at(object).is_counted().then_some(object));
+        self.reclaim_young();
+        Ok(())
+    }
+
+    /// Counts a reference, entering the object it leads to if it is young.
+    #[inline(always)]
+    fn retain(&mut self, reference: GcRef, slot: u32) {
+        let Some(object) = reference.as_object() else {
+            return;
+        };
+        let entry = self.heap.counts.at(object);
+        if entry.is_counted() {
+            self.heap.counts.retain(object, entry);
+        } else if let Some(entry) = self.enter(object, slot) {
+            self.heap.counts.retain(object, entry);
+        }
+    }
+
+    /// Enters a young object. `None`, with the corruption noted, where there is none.
+    fn enter(&mut self, object: ObjectRef, found_at: u32) -> Option<Entry> {
+        match self.try_enter(object, found_at) {
+            Ok(entry) => Some(entry),
+            Err(corruption) => {
+                self.corruption.get_or_insert(corruption);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn try_enter(&mut self, object: ObjectRef, found_at: u32) -> Result<Entry, Corruption> {
+        let start = object.offset();
+        let shape = self
+            .types
+            .shape(Header::read(self.memory, object).type_id());
+        let has_refs = shape.has_refs();
+        let bytes = object_bytes(self.memory, shape, object)?;
+        let DrcHeap {
+            blocks,
+            counts,
+            large,
+            pages,
+            ..
+        } = &mut *self.heap;
+        if pages.at(start) == page_kind::BLOCK {
+            if bytes > blocks.end_of_block(start) - start {
+                return Err(Corruption::Size { offset: start });
+            }
+            if !counts.enter(object, bytes) {
+                let bits = object.to_ref().bits();
+                return Err(Corruption::Reference {
+                    offset: found_at,
+                    bits,
+                });
+            }
+            blocks.enter(start, start + bytes);
+        } else {
+            match large.bytes_of(object) {
+                Some(known) if known == bytes => counts.enter_start(object),
+                Some(_) => return Err(Corruption::Size { offset: start }),
+                None => {
+                    let bits = object.to_ref().bits();
+                    return Err(Corruption::Reference {
+                        offset: found_at,
+                        bits,
+                    });
+                }
+            }
+        }
+        if has_refs {
+            self.log_bits.arm(start, bytes);
+            self.gray.push(object);
+        }
+        Ok(self.heap.counts.at(object))
+    }
+
+    /// Counts what the entered objects refer to, and enters what is young of that.
+    fn scan_entered(&mut self) {
+        while let Some(object) = self.gray.pop() {
+            let header = Header::read(self.memory, object);
+            let shape = self.types.shape(header.type_id());
+            match object_bytes(self.memory, shape, object) {
+                Ok(bytes) => slots(self.memory, self.types, header, shape, object, bytes)
+                    .for_each(|slot| self.retain(load_ref(self.memory, slot), slot)),
+                Err(corruption) => {
+                    self.corruption.get_or_insert(corruption);
+                }
+            }
+            if self.corruption.is_some() {
+                break;
+            }
+        }
+    }
+
+    /// Takes away a reference that was counted.
+    #[inline(always)]
+    fn release(&mut self, reference: GcRef, slot: u32) {
+        let Some(object) = reference.as_object() else {
+            return;
+        };
+        match self.heap.counts.release(object) {
+            Released::Held => {}
+            Released::Unreferenced(entry) => {
+                self.heap.counts.set_listed(object, true);
+                if entry.is_rooted() {
+                    self.heap.unreferenced.push(object);
+                } else {
+                    self.heap.dying.push(object);
+                }
+            }
+            Released::Unknown => {
+                let bits = reference.bits();
+                self.corruption
+                    .get_or_insert(Corruption::Reference { offset: slot, bits });
+            }
+        }
+    }
+
+    /// Looks through the objects that had no references: some have by now, some are still held by
+    /// roots, the rest is dead.
+    fn find_dying(&mut self) {
+        let DrcHeap {
+            counts,
+            unreferenced,
+            dying,
+            ..
+        } = &mut *self.heap;
+        unreferenced.retain(|object| {
+            let entry = counts.at(*object);
+            if !entry.is_unreferenced() {
+                counts.set_listed(*object, false);
+                return false;
+            }
+            if !entry.is_rooted() {
+                dying.push(*object);
+            }
+            entry.is_rooted()
+        });
+    }
+
+    /// Looks at dead objects and reclaims them, so many at most.
+    fn kill(&mut self, most: u32) {
+        for _ in 0..most {
+            let Some(object) = self.heap.dying.pop() else {
+                return;
+            };
+            self.kill_one(object);
+            if self.corruption.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// As [`Self::kill`], between collections: what the weak phase must see first is left to the next.
+    pub(crate) fn kill_between(&mut self, most: u32) -> Result<(), Corruption> {
+        for _ in 0..most {
+            let Some(object) = self.heap.dying.pop() else {
+                break;
+            };
+            if dies_in_collections_only(Header::read(self.memory, object)) {
+                self.heap.unreferenced.push(object);
+            } else {
+                self.kill_one(object);
+            }
+            if self.corruption.is_some() {
+                break;
+            }
+        }
+        self.corruption.map_or(Ok(()), Err)
+    }
+
+    #[inline(always)]
+    fn kill_one(&mut self, object: ObjectRef) {
+        if !self.heap.counts.at(object).is_unreferenced() {
+            // Something forged led to it after its death.
+            return;
+        }
+        let start = object.offset();
+        let is_large = self.heap.pages.at(start) != page_kind::BLOCK;
+        let bytes = if is_large {
+            self.heap.large.bytes_of(object).unwrap_or(0)
+        } else {
+            let most = self.heap.blocks.end_of_block(start) - start;
+            self.heap.counts.bytes_of(object, most)
+        };
+        match slots_of_known_size(self.memory, self.types, object, bytes) {
+            Ok(slots) => slots.for_each(|slot| self.release(load_ref(self.memory, slot), slot)),
+            Err(corruption) => {
+                self.corruption.get_or_insert(corruption);
+                return;
+            }
+        }
+        self.log_bits.disarm(start, bytes);
+        if is_large {
+            self.free_large(object);
+            return;
+        }
+        self.heap.counts.clear(start, bytes);
+        self.heap.blocks.leave(start, start + bytes);
+        if self.zeal.poison {
+            self.memory.fill(start, bytes, Zeal::POISON);
+        }
+    }
+
+    fn free_large(&mut self, object: ObjectRef) {
+        let DrcHeap {
+            blocks,
+            counts,
+            large,
+            pages,
+            ..
+        } = &mut *self.heap;
+        counts.clear(object.offset(), 1);
+        large.free(self.memory, blocks.pool.space(), object, |object, bytes| {
+            pages.set_range(object.offset(), bytes, page_kind::FREE);
+        });
+    }
+
+    /// Reclaims what was not counted in: the dead young, of which nothing is read.
+    fn reclaim_young(&mut self) {
+        for object in std::mem::take(&mut self.heap.young_large) {
+            if !self.heap.counts.at(object).is_counted() {
+                self.free_large(object);
+            }
+        }
+        self.heap.forget_young();
+        let DrcHeap { blocks, pages, .. } = &mut *self.heap;
+        blocks.restart(|block, bytes| pages.set_range(block, bytes, page_kind::FREE));
+        if self.zeal.poison {
+            self.poison_free();
+        }
+    }
+
+    /// Overwrites whatever is no object in the blocks in use.
+    fn poison_free(&mut self) {
+        let DrcHeap { blocks, counts, .. } = &*self.heap;
+        for block in blocks.used() {
+            visit_free(counts, block, blocks.block_bytes(), |free| {
+                self.memory.fill(free.start, free.bytes(), Zeal::POISON);
+            });
+        }
+    }
+}
+
+impl<M: Memory> RootVisitor for Counting<'_, M> {
+    /// Notes that a root holds an object; the reference is not counted.
+    fn visit(&mut self, _kind: RootKind, slot: &mut GcRef) {
+        let Some(object) = slot.as_object() else {
+            return;
+        };
+        let mut entry = self.heap.counts.at(object);
+        if !entry.is_counted() {
+            match self.enter(object, 0) {
+                Some(entered) => entry = entered,
+                None => return,
+            }
+            self.heap.counts.set_listed(object, true);
+            self.heap.unreferenced.push(object);
+        }
+        if !entry.is_rooted() {
+            self.heap.counts.set_rooted(object, true);
+            self.heap.rooted.push(object);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The heap between collections: allocation, limits, barriers, accounts.
+
+use crate::blocks::{Blocks, LINE_BYTES, Run, object_at};
+use crate::counts::Counts;
+use crate::epoch::Counting;
+use windrow_core::{
+    AllocError, CollectionClient, CollectionKind, Corruption, GcHeap, GcRef, HeapContext,
+    HeapError, HeapLimits, LargeObjects, Memory, ObjectRef, PAGE_BYTES, SideTable, Usage,
+    Violation, load_ref, visit_objects, with_memory,
+};
+
+/// What a page belongs to: an entry of the trusted page table.
+pub(crate) mod page_kind {
+    /// Nothing.
+    pub(crate) const FREE: u8 = 0;
+    /// A block.
+    pub(crate) const BLOCK: u8 = 1;
+    /// A large object.
+    pub(crate) const LARGE: u8 = 2;
+}
+
+/// A limit above what can be addressed limits nothing, and is cut down to it.
+const ADDRESSABLE_BYTES: u64 = 1 << 32;
+
+/// The least that survives a backup trace before the next is due, in bytes: the heap doubles.
+const MIN_TRACE_BYTES: u64 = 8 << 20;
+
+/// Dead objects of the old that are looked at for every 64 bytes that are handed out: more than can
+/// be allocated in them, so that the dead do not pile up.
+const KILLS_PER_64_BYTES: u32 = 8;
+
+/// A slot of a counted object that was overwritten, and what it held when the epoch began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Logged {
+    pub(crate) slot: u32,
+    pub(crate) old: GcRef,
+}
+
+/// Counted and young objects in blocks, and large ones.
+#[derive(Debug)]
+pub(crate) struct DrcHeap {
+    pub(crate) blocks: Blocks,
+    pub(crate) counts: Counts,
+    pub(crate) large: LargeObjects,
+    /// One entry a page: see [`page_kind`].
+    pub(crate) pages: SideTable<u8>,
+    /// Slots overwritten since the epoch began.
+    pub(crate) log: Vec<Logged>,
+    /// Counted objects without references that roots held when the epoch began.
+    pub(crate) unreferenced: Vec<ObjectRef>,
+    /// Counted objects that are dead, not looked at yet.
+    pub(crate) dying: Vec<ObjectRef>,
+    /// What roots held when the epoch began.
+    pub(crate) rooted: Vec<ObjectRef>,
+    /// Large objects allocated since the epoch began.
+    pub(crate) young_large: Vec<ObjectRef>,
+    /// Runs filled with young objects since the epoch began, and the bytes of these.
+    filled: Vec<Run>,
+    filled_bytes: u64,
+    /// The run objects are allocated in, from its start to the cursor; the driver may hold the shared
+    /// limit lower than its end.
+    run: Run,
+    /// The run for objects longer than a line, from its start, and its cursor.
+    overflow: Run,
+    overflow_cursor: u32,
+    /// Whether gaps inside lines may be handed out: after a backup trace.
+    may_fill_gaps: bool,
+    /// Occupied bytes at which a backup trace is due.
+    trace_bytes: u64,
+    budget_bytes: u64,
+    max_bytes: u64,
+}
+
+const EMPTY: Run = Run { start: 0, end: 0 };
+
+impl DrcHeap {
+    pub(crate) fn new(limits: HeapLimits) -> Self {
+        Self {
+            blocks: Blocks::new(limits.max_bytes),
+            counts: Counts::new(),
+            large: LargeObjects::default(),
+            pages: SideTable::zeroed(PAGE_BYTES.ilog2()),
+            log: Vec::new(),
+            unreferenced: Vec::new(),
+            dying: Vec::new(),
+            rooted: Vec::new(),
+            young_large: Vec::new(),
+            filled: Vec::new(),
+            filled_bytes: 0,
+            run: EMPTY,
+            overflow: EMPTY,
+            overflow_cursor: 0,
+            may_fill_gaps: false,
+            trace_bytes: MIN_TRACE_BYTES,
+            budget_bytes: 0,
+            max_bytes: limits.max_bytes.min(ADDRESSABLE_BYTES),
+        }
+    }
+
+    fn committed_bytes(&self, more_blocks: u64) -> u64 {
+        self.blocks.committed_bytes(more_blocks) + self.large.committed_bytes()
+    }
+
+    /// Bytes of objects, the dead not yet reclaimed included.
+    fn occupied_bytes(&self, cursor: u32) -> u64 {
+        let open = (cursor - self.run.start) + (self.overflow_cursor - self.overflow.start);
+        self.blocks.live_bytes() + self.filled_bytes + u64::from(open) + self.large.occupied_bytes()
+    }
+
+    /// Runs of young objects, filled up to the second offset.
+    fn young(&self, cursor: u32) -> impl Iterator<Item = Run> + '_ {
+        let open = [(self.run, cursor), (self.overflow, self.overflow_cursor)];
+        let open = open.map(|(run, end)| Run { end, ..run });
+        self.filled.iter().copied().chain(open)
+    }
+
+    /// Takes note that a run is filled up to `end`.
+    fn fill(&mut self, run: Run, end: u32) {
+        if end > run.start {
+            self.filled_bytes += u64::from(end - run.start);
+            self.filled.push(Run { end, ..run });
+        }
+    }
+
+    /// Forgets the young: they are counted by now, or dead.
+    pub(crate) fn forget_young(&mut self) {
+        self.filled.clear();
+        self.filled_bytes = 0;
+        (self.run, self.overflow, self.overflow_cursor) = (EMPTY, EMPTY, 0);
+    }
+
+    /// A run of at least `bytes` free ones: free lines, a new block, or a gap.
+    fn find_run(&mut self, memory: &mut impl Memory, bytes: u32) -> Result<Run, AllocError> {
+        if self.budget_bytes < u64::from(bytes) {
+            return Err(AllocError::Exhausted);
+        }
+        let run = match self.blocks.next_hole(bytes) {
+            Some(hole) => hole,
+            None => self
+                .take_block(memory)
+                .or_else(|| self.find_gap(bytes))
+                .ok_or(AllocError::Exhausted)?,
+        };
+        self.budget_bytes = self.budget_bytes.saturating_sub(run.bytes().into());
+        Ok(run)
+    }
+
+    fn take_block(&mut self, memory: &mut impl Memory) -> Option<Run> {
+        if self.committed_bytes(1) > self.max_bytes {
+            return None;
+        }
+        let block = self.blocks.take(memory)?;
+        self.pages
+            .set_range(block.start, block.bytes(), page_kind::BLOCK);
+        Some(block)
+    }
+
+    fn find_gap(&mut self, bytes: u32) -> Option<Run> {
+        if !self.may_fill_gaps {
+            return None;
+        }
+        self.blocks.next_gap(&self.counts, bytes)
+    }
+
+    /// A run for more objects, after as many of the dead were looked at as its size demands.
+    fn next_run(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<Run, AllocError> {
+        let run = with_memory!(&mut *cx.memory, memory => self.find_run(memory, bytes))?;
+        if !self.dying.is_empty() {
+            let kills = run.bytes().div_ceil(64) * KILLS_PER_64_BYTES;
+            self.kill_some(cx, kills).map_err(AllocError::Corrupt)?;
+        }
+        Ok(run)
+    }
+
+    /// Looks at some of the dead between collections.
+    fn kill_some(&mut self, cx: &mut HeapContext<'_>, kills: u32) -> Result<(), Corruption> {
+        let before = self.blocks.live_bytes() + self.large.occupied_bytes();
+        let result = with_memory!(&mut *cx.memory, memory => {
+            Counting::new(self, memory, cx.types, cx.log_bits, cx.zeal).kill_between(kills)
+        });
+        let after = self.blocks.live_bytes() + self.large.occupied_bytes();
+        cx.stats.reclaimed_bytes += before - after;
+        result
+    }
+
+    fn allocate_small(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<u32, AllocError> {
+        if bytes <= self.run.end - cx.state.cursor.min(self.run.end) {
+            let start = cx.state.cursor;
+            cx.state.cursor = start + bytes;
+            cx.state.limit = self.run.end;
+            return Ok(start);
+        }
+        if bytes > LINE_BYTES {
+            return self.allocate_in_overflow(cx, bytes);
+        }
+        let run = self.next_run(cx, bytes)?;
+        self.fill(self.run, cx.state.cursor);
+        self.run = run;
+        cx.state.cursor = run.start + bytes;
+        cx.state.limit = run.end;
+        Ok(run.start)
+    }
+
+    /// Allocates an object that is longer than a line, and for which there is no room where the others
+    /// go: so that a run of short holes is not left behind for its sake.
+    fn allocate_in_overflow(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        bytes: u32,
+    ) -> Result<u32, AllocError> {
+        if bytes > self.overflow.end - self.overflow_cursor {
+            let run = self.next_run(cx, bytes)?;
+            self.fill(self.overflow, self.overflow_cursor);
+            (self.overflow, self.overflow_cursor) = (run, run.start);
+        }
+        let start = self.overflow_cursor;
+        self.overflow_cursor += bytes;
+        Ok(start)
+    }
+
+    fn allocate_large(
+        &mut self,
+        memory: &mut impl Memory,
+        bytes: u32,
+        header: u64,
+    ) -> Result<ObjectRef, AllocError> {
+        let page_bytes = u64::from(LargeObjects::pages_for(bytes)) * u64::from(PAGE_BYTES);
+        let fits = self.committed_bytes(0) + page_bytes <= self.max_bytes;
+        if !fits || u64::from(bytes) > self.budget_bytes {
+            return Err(AllocError::Exhausted);
+        }
+        let space = self.blocks.pool.space();
+        match self.large.allocate(memory, space, bytes, header, 0) {
+            Ok(Some(object)) => {
+                self.budget_bytes -= u64::from(bytes);
+                self.pages
+                    .set_range(object.offset(), bytes, page_kind::LARGE);
+                self.young_large.push(object);
+                Ok(object)
+            }
+            Ok(None) | Err(_) => Err(AllocError::Exhausted),
+        }
+    }
+}
+
+impl GcHeap for DrcHeap {
+    fn allocate(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        bytes: u32,
+        header: u64,
+    ) -> Result<ObjectRef, AllocError> {
+        if bytes > self.blocks.max_small_bytes() {
+            return with_memory!(&mut *cx.memory, memory => self.allocate_large(memory, bytes, header));
+        }
+        let start = self.allocate_small(cx, bytes)?;
+        cx.memory.store_u64(start, header);
+        Ok(object_at(start))
+    }
+
+    fn collect(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        kind: CollectionKind,
+        client: &mut dyn CollectionClient,
+    ) -> Result<(), HeapError> {
+        let occupied = self.occupied_bytes(cx.state.cursor);
+        let traces = kind == CollectionKind::Full || occupied >= self.trace_bytes;
+        let (types, zeal) = (cx.types, cx.zeal);
+        with_memory!(&mut *cx.memory, memory => {
+            let mut counting = Counting::new(self, memory, types, cx.log_bits, zeal);
+            if traces {
+                counting.forget_counts();
+            }
+            counting.collect(client)?;
+        });
+        (cx.state.cursor, cx.state.limit) = (0, 0);
+        self.may_fill_gaps = traces;
+        if traces {
+            let live = self.occupied_bytes(0);
+            self.trace_bytes = 2 * live.max(MIN_TRACE_BYTES);
+        }
+        Ok(())
+    }
+
+    fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64) {
+        self.budget_bytes = bytes;
+        let room = self.max_bytes.saturating_sub(self.committed_bytes(0));
+        let keep = bytes.min(room).div_ceil(self.blocks.block_bytes().into());
+        self.blocks
+            .pool
+            .trim(cx.memory, usize::try_from(keep).unwrap_or(usize::MAX));
+    }
+
+    fn usage(&self, cx: &HeapContext<'_>) -> Usage {
+        Usage {
+            occupied_bytes: self.occupied_bytes(cx.state.cursor),
+            committed_bytes: self.committed_bytes(0),
+        }
+    }
+
+    fn write_barrier(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        _owner: Option<ObjectRef>,
+        slot: u32,
+        _value: GcRef,
+    ) {
+        if cx.log_bits.take(slot) {
+            let old = load_ref(cx.memory, slot);
+            self.log.push(Logged { slot, old });
+        }
+    }
+
+    fn range_barrier(
+        &mut self,
+        cx: &mut HeapContext<'_>,
+        _owner: ObjectRef,
+        first_slot: u32,
+        count: u32,
+    ) {
+        let (memory, log) = (&*cx.memory, &mut self.log);
+        cx.log_bits.take_range(first_slot, count, |slot| {
+            log.push(Logged {
+                slot,
+                old: load_ref(memory, slot),
+            });
+        });
+    }
+
+    fn visit_objects(
+        &self,
+        cx: &HeapContext<'_>,
+        visit: &mut dyn FnMut(ObjectRef, u64),
+    ) -> Result<(), HeapError> {
+        for block in self.blocks.used() {
+            self.counts
+                .visit(block, self.blocks.block_bytes(), |start, end| {
+                    visit(object_at(start), u64::from(end - start));
+                });
+        }
+        for run in self.young(cx.state.cursor) {
+            visit_objects(cx.memory, cx.types, run.start, run.end, visit)?;
+        }
+        for (object, bytes) in self.large.iter() {
+            visit(object, bytes.into());
+        }
+        Ok(())
+    }
+
+    fn verify(&self, cx: &HeapContext<'_>, report: &mut dyn FnMut(Violation)) {
+        self.check(cx, &mut |fault| report(Violation(fault)));
+    }
+}
