@@ -23,5 +23,6 @@ macro_rules! built_in {
 
 built_in! {
     null Null
+    drc Drc
     copying Copying
 }

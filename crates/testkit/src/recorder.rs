@@ -56,7 +56,7 @@ impl Collector for Recorder {
     ) -> Result<Box<dyn GcHeap>, HeapError> {
         Ok(Box::new(RecordingHeap {
             inner: self.inner.new_heap(cx, limits)?,
-            wants_calls: self.inner.abi().write_barrier == WriteBarrier::Call,
+            wants_calls: self.inner.abi().has_write_barrier(),
             records: Records::default(),
         }))
     }

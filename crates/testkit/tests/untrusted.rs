@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use windrow_copying::CopyingCollector;
 use windrow_core::Collector;
+use windrow_drc::DrcCollector;
 use windrow_null::NullCollector;
 use windrow_testkit::{Effort, MemoryChoice, prove_untrusted};
 
@@ -35,6 +36,17 @@ fn copying_in_checked_memory() {
 #[cfg_attr(miri, ignore = "maps 4 GiB")]
 fn copying_in_guarded_memory() {
     withstands(Arc::new(CopyingCollector), MemoryChoice::Guarded);
+}
+
+#[test]
+fn drc_in_checked_memory() {
+    withstands(Arc::new(DrcCollector), MemoryChoice::Checked);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps 4 GiB")]
+fn drc_in_guarded_memory() {
+    withstands(Arc::new(DrcCollector), MemoryChoice::Guarded);
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! Quick.
+use std::sync::Arc;
+use windrow_drc::DrcCollector;
+windrow_testkit::conformance!(Arc::new(DrcCollector));
