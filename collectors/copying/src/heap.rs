@@ -81,11 +81,11 @@ pub(crate) struct CopyingHeap {
 }
 
 impl CopyingHeap {
-    pub(crate) fn new(limits: HeapLimits) -> Self {
-        Self {
+    pub(crate) fn new(limits: HeapLimits) -> Result<Self, HeapError> {
+        Ok(Self {
             pool: ChunkPool::new(limits.max_bytes, CHUNK_BYTES),
             large: LargeObjects::default(),
-            pages: SideTable::zeroed(PAGE_BYTES.ilog2()),
+            pages: SideTable::zeroed(PAGE_BYTES.ilog2())?,
             space: page_kind::FIRST,
             closed: Vec::new(),
             closed_bytes: 0,
@@ -93,7 +93,7 @@ impl CopyingHeap {
             limit: 0,
             budget_bytes: 0,
             max_bytes: limits.max_bytes.min(ADDRESSABLE_BYTES),
-        }
+        })
     }
 
     /// The largest object that lies in a chunk, in bytes.

@@ -68,6 +68,6 @@ impl Collector for CopyingCollector {
         _cx: &mut HeapContext<'_>,
         limits: HeapLimits,
     ) -> Result<Box<dyn GcHeap>, HeapError> {
-        Ok(Box::new(CopyingHeap::new(limits)))
+        Ok(Box::new(CopyingHeap::new(limits)?))
     }
 }

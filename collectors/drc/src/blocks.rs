@@ -11,7 +11,7 @@
 //! Reference Counting Immix*, OOPSLA 2013.
 
 use crate::counts::Counts;
-use windrow_core::{ChunkPool, Memory, OBJECT_ALIGN, ObjectRef, SideTable};
+use windrow_core::{ChunkPool, HeapError, Memory, OBJECT_ALIGN, ObjectRef, SideTable};
 
 /// Bytes of a line.
 pub(crate) const LINE_BYTES: u32 = 128;
@@ -60,11 +60,11 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    pub(crate) fn new(max_bytes: u64) -> Self {
+    pub(crate) fn new(max_bytes: u64) -> Result<Self, HeapError> {
         let pool = ChunkPool::new(max_bytes, BLOCK_BYTES);
-        Self {
-            lines: SideTable::zeroed(LINE_BYTES.ilog2()),
-            live: SideTable::zeroed(pool.chunk_bytes().ilog2()),
+        Ok(Self {
+            lines: SideTable::zeroed(LINE_BYTES.ilog2())?,
+            live: SideTable::zeroed(pool.chunk_bytes().ilog2())?,
             pool,
             live_bytes: 0,
             used: Vec::new(),
@@ -73,7 +73,7 @@ impl Blocks {
             swept_to: 0,
             searched: 0,
             gaps: Vec::new(),
-        }
+        })
     }
 
     pub(crate) const fn block_bytes(&self) -> u32 {
@@ -106,14 +106,16 @@ impl Blocks {
         self.used.iter().copied()
     }
 
-    /// Takes a block; `None` where memory has none.
-    pub(crate) fn take(&mut self, memory: &mut impl Memory) -> Option<Run> {
+    /// Takes a block and has the counts cover it; `None` where memory has none.
+    pub(crate) fn take(&mut self, memory: &mut impl Memory, counts: &mut Counts) -> Option<Run> {
         let start = self.pool.take(memory).ok().flatten()?;
+        let end = start + self.block_bytes();
+        if counts.cover(end).is_err() {
+            self.pool.give(start);
+            return None;
+        }
         self.used.push(start);
-        Some(Run {
-            start,
-            end: start + self.block_bytes(),
-        })
+        Some(Run { start, end })
     }
 
     /// Counts an object that lies from `start` to `end`, which is inside a block.

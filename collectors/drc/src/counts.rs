@@ -11,7 +11,7 @@
 //! epoch. Where an object ends is kept as well, so that what it takes is never read from the heap.
 //! A large object has a byte at its start only.
 
-use windrow_core::{OBJECT_ALIGN, ObjectRef, SideTable};
+use windrow_core::{HeapError, OBJECT_ALIGN, ObjectRef, SideTable};
 
 const END: u8 = 1 << 7;
 const ROOTED: u8 = 1 << 6;
@@ -74,7 +74,12 @@ pub(crate) struct Counts(SideTable<u8>);
 
 impl Counts {
     pub(crate) fn new() -> Self {
-        Self(SideTable::zeroed(OBJECT_ALIGN.ilog2()))
+        Self(SideTable::new(OBJECT_ALIGN.ilog2()))
+    }
+
+    /// Makes room for objects below `end`.
+    pub(crate) fn cover(&mut self, end: u32) -> Result<(), HeapError> {
+        self.0.cover(end.into())
     }
 
     #[inline(always)]

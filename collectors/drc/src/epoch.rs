@@ -76,6 +76,8 @@ impl<'a, M: Memory> Counting<'a, M> {
             young_large.push(object);
         }
         self.heap.log.clear();
+        self.heap.is_log_lost = false;
+        self.heap.objects = 0;
         self.heap.unreferenced.clear();
         self.heap.dying.clear();
         self.heap.rooted.clear();
@@ -172,6 +174,7 @@ impl<'a, M: Memory> Counting<'a, M> {
                 }
             }
         }
+        self.heap.objects += 1;
         if has_refs {
             self.log_bits.arm(start, bytes);
             self.gray.push(object);
@@ -295,6 +298,7 @@ impl<'a, M: Memory> Counting<'a, M> {
                 return;
             }
         }
+        self.heap.objects -= 1;
         self.log_bits.disarm(start, bytes);
         if is_large {
             self.free_large(object);

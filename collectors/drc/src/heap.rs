@@ -5,8 +5,8 @@ use crate::counts::Counts;
 use crate::epoch::Counting;
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, Corruption, GcHeap, GcRef, HeapContext,
-    HeapError, HeapLimits, LargeObjects, Memory, ObjectRef, PAGE_BYTES, SideTable, Usage,
-    Violation, load_ref, visit_objects, with_memory,
+    HeapError, HeapLimits, LargeObjects, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES, SideTable,
+    Usage, Violation, load_ref, visit_objects, with_memory,
 };
 
 /// What a page belongs to: an entry of the trusted page table.
@@ -44,8 +44,12 @@ pub(crate) struct DrcHeap {
     pub(crate) large: LargeObjects,
     /// One entry a page: see [`page_kind`].
     pub(crate) pages: SideTable<u8>,
-    /// Slots overwritten since the epoch began.
+    /// Slots overwritten since the epoch began, as long as the epoch is to end by them.
     pub(crate) log: Vec<Logged>,
+    /// Whether a backup trace is due because the log grew too long, and is not kept any more.
+    pub(crate) is_log_lost: bool,
+    /// Counted objects.
+    pub(crate) objects: usize,
     /// Counted objects without references that roots held when the epoch began.
     pub(crate) unreferenced: Vec<ObjectRef>,
     /// Counted objects that are dead, not looked at yet.
@@ -74,13 +78,15 @@ pub(crate) struct DrcHeap {
 const EMPTY: Run = Run { start: 0, end: 0 };
 
 impl DrcHeap {
-    pub(crate) fn new(limits: HeapLimits) -> Self {
-        Self {
-            blocks: Blocks::new(limits.max_bytes),
+    pub(crate) fn new(limits: HeapLimits) -> Result<Self, HeapError> {
+        Ok(Self {
+            blocks: Blocks::new(limits.max_bytes)?,
             counts: Counts::new(),
             large: LargeObjects::default(),
-            pages: SideTable::zeroed(PAGE_BYTES.ilog2()),
+            pages: SideTable::zeroed(PAGE_BYTES.ilog2())?,
             log: Vec::new(),
+            is_log_lost: false,
+            objects: 0,
             unreferenced: Vec::new(),
             dying: Vec::new(),
             rooted: Vec::new(),
@@ -94,6 +100,19 @@ impl DrcHeap {
             trace_bytes: MIN_TRACE_BYTES,
             budget_bytes: 0,
             max_bytes: limits.max_bytes.min(ADDRESSABLE_BYTES),
+        })
+    }
+
+    /// Takes note of an overwritten slot. A log half as long as there are objects is given up: a trace
+    /// of these costs no more than to apply it.
+    fn log(&mut self, slot: u32, old: GcRef) {
+        if self.is_log_lost {
+            return;
+        }
+        self.log.push(Logged { slot, old });
+        if self.log.len() > self.objects / 2 {
+            self.is_log_lost = true;
+            self.log.clear();
         }
     }
 
@@ -149,7 +168,7 @@ impl DrcHeap {
         if self.committed_bytes(1) > self.max_bytes {
             return None;
         }
-        let block = self.blocks.take(memory)?;
+        let block = self.blocks.take(memory, &mut self.counts)?;
         self.pages
             .set_range(block.start, block.bytes(), page_kind::BLOCK);
         Some(block)
@@ -231,6 +250,10 @@ impl DrcHeap {
         }
         let space = self.blocks.pool.space();
         match self.large.allocate(memory, space, bytes, header, 0) {
+            Ok(Some(object)) if self.counts.cover(object.offset() + OBJECT_ALIGN).is_err() => {
+                self.large.free(memory, space, object, |_, _| ());
+                Err(AllocError::Exhausted)
+            }
             Ok(Some(object)) => {
                 self.budget_bytes -= u64::from(bytes);
                 self.pages
@@ -265,7 +288,8 @@ impl GcHeap for DrcHeap {
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError> {
         let occupied = self.occupied_bytes(cx.state.cursor);
-        let traces = kind == CollectionKind::Full || occupied >= self.trace_bytes;
+        let traces =
+            kind == CollectionKind::Full || self.is_log_lost || occupied >= self.trace_bytes;
         let (types, zeal) = (cx.types, cx.zeal);
         with_memory!(&mut *cx.memory, memory => {
             let mut counting = Counting::new(self, memory, types, cx.log_bits, zeal);
@@ -308,7 +332,7 @@ impl GcHeap for DrcHeap {
     ) {
         if cx.log_bits.take(slot) {
             let old = load_ref(cx.memory, slot);
-            self.log.push(Logged { slot, old });
+            self.log(slot, old);
         }
     }
 
@@ -319,12 +343,9 @@ impl GcHeap for DrcHeap {
         first_slot: u32,
         count: u32,
     ) {
-        let (memory, log) = (&*cx.memory, &mut self.log);
+        let memory = &*cx.memory;
         cx.log_bits.take_range(first_slot, count, |slot| {
-            log.push(Logged {
-                slot,
-                old: load_ref(memory, slot),
-            });
+            self.log(slot, load_ref(memory, slot));
         });
     }
 

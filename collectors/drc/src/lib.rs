@@ -74,7 +74,7 @@ impl Collector for DrcCollector {
         limits: HeapLimits,
     ) -> Result<Box<dyn GcHeap>, HeapError> {
         // Whoever turns the barriers into calls wants them as rarely.
-        cx.log_bits.enable();
-        Ok(Box::new(DrcHeap::new(limits)))
+        cx.log_bits.enable()?;
+        Ok(Box::new(DrcHeap::new(limits)?))
     }
 }

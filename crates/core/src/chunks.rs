@@ -81,23 +81,17 @@ impl ChunkPool {
         if let Some(free) = self.free.pop() {
             return Ok(Some(free.start));
         }
-        let Some(page) = self
-            .space
-            .take_aligned(self.chunk_pages(), self.chunk_pages(), 0)
-        else {
+        let pages = self.chunk_pages();
+        let Some(page) = self.space.take_aligned(pages, pages, 0) else {
             return Ok(None);
         };
         let start = page * PAGE_BYTES;
-        match memory.grow_to(u64::from(start) + u64::from(self.chunk_bytes)) {
-            Ok(()) => Ok(Some(start)),
-            Err(error) => {
-                self.free.push(Free {
-                    start,
-                    resident: false,
-                });
-                Err(error)
-            }
+        if let Err(error) = memory.grow_to(u64::from(start) + u64::from(self.chunk_bytes)) {
+            // It is no chunk: there may be room at a lower address next time.
+            self.space.give(page, pages);
+            return Err(error);
         }
+        Ok(Some(start))
     }
 
     /// Gives a chunk back.

@@ -138,7 +138,7 @@ impl Isolate {
         let abi = config.collector.abi();
         let mut log_bits = LogBits::default();
         if matches!(abi.write_barrier, WriteBarrier::Log { .. }) {
-            log_bits.enable();
+            log_bits.enable()?;
         }
         let heap = config.collector.new_heap(
             &mut HeapContext {

@@ -22,6 +22,10 @@ mod abi;
 mod roots;
 mod collector;
 mod trace;
+#[expect(
+    unsafe_code,
+    reason = "tables of zeros that the system makes when they are touched, or refuses"
+)]
 mod side_table;
 mod log_bits;
 mod pages;
@@ -71,7 +75,7 @@ pub use pages::PageSpace;
 pub use registry::{MAX_SUBTYPE_DEPTH, TypeError, TypeInfo, TypeRegistry};
 pub use roots::{ActivationList, RootKind, RootSource, RootVisitor};
 pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
-pub use side_table::SideTable;
+pub use side_table::{SideTable, TableEntry};
 pub use sizing::{GrowthPolicy, HeapLimits};
 pub use stats::{PauseHistogram, Statistics};
 pub use trace::{

@@ -4,7 +4,7 @@
 //! heard. New memory is not armed, so stores into new objects cost a look at a bit and nothing else.
 //! Compiled code reads the bits through the mutator state and never writes them.
 
-use crate::SideTable;
+use crate::{HeapError, SideTable};
 
 /// Bytes of the heap that one bit stands for, as a power of two: a reference slot.
 const SLOT_SHIFT: u32 = 2;
@@ -27,9 +27,14 @@ impl LogBits {
     ///
     /// The driver does so for a collector that asks for the log form of barriers; one whose barriers
     /// are calls may use the bits to hear of a slot once.
-    pub fn enable(&mut self) {
-        self.table
-            .get_or_insert_with(|| SideTable::zeroed(BYTE_SHIFT));
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where there is no room for 128 MiB of address space.
+    pub fn enable(&mut self) -> Result<(), HeapError> {
+        if self.table.is_none() {
+            self.table = Some(SideTable::zeroed(BYTE_SHIFT)?);
+        }
+        Ok(())
     }
 
     /// The address of the table, zero without one.
@@ -129,7 +134,7 @@ mod tests {
             base in prop::sample::select(vec![4096_u32, 0x8000_0000, 0xffff_0000]),
         ) {
             let mut bits = LogBits::default();
-            bits.enable();
+            bits.enable().unwrap();
             let mut model = HashSet::new();
             for (arms, offset, words) in steps {
                 let (at, bytes) = (base + offset * 8, words * 8);

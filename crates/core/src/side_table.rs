@@ -1,10 +1,38 @@
 //! A trusted table beside the heap: one small value for each block of `2^k` bytes.
 //!
-//! Indexed by `offset >> k` for any `u32` offset, so in range by construction. A zero-filled
-//! table of the whole 4 GiB costs address space, and memory only where it is written.
+//! Indexed by `offset >> k` for any `u32` offset. Memory is zeroed by the system when it is first
+//! touched, so a table costs address space for what it covers, and memory only where it is written.
 
+use crate::HeapError;
+use std::alloc::{Layout, alloc_zeroed};
 use std::fmt;
 use std::ops::Range;
+
+/// What an entry of a table can be: a value whose bytes may all be zero.
+///
+/// # Safety
+/// A value of zero bytes is valid.
+pub unsafe trait TableEntry: Copy + Default {}
+
+// SAFETY: an integer.
+unsafe impl TableEntry for u8 {}
+// SAFETY: an integer.
+unsafe impl TableEntry for u32 {}
+
+/// `len` zeros, or `None` where there is no room for them.
+fn zeros<T: TableEntry>(len: usize) -> Option<Box<[T]>> {
+    let layout = Layout::array::<T>(len).ok()?;
+    if layout.size() == 0 {
+        return Some(Box::default());
+    }
+    // SAFETY: the layout is not empty.
+    let start = unsafe { alloc_zeroed(layout) }.cast::<T>();
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: the memory is that of a boxed slice of so many `T`, and all zero, which `T` may be.
+    Some(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) })
+}
 
 /// One `T` for each `2^k` bytes of the heap.
 pub struct SideTable<T> {
@@ -21,18 +49,56 @@ impl<T> fmt::Debug for SideTable<T> {
     }
 }
 
-impl<T: Copy + Default> SideTable<T> {
-    /// A table of default values with one entry for each `2^shift` bytes.
+impl<T: TableEntry> SideTable<T> {
+    /// A table with an entry for each `2^shift` bytes that covers nothing: every entry reads as zero,
+    /// and setting one does nothing.
     ///
     /// # Panics
     /// If `shift` is 32 or more.
     #[must_use]
-    pub fn zeroed(shift: u32) -> Self {
+    pub fn new(shift: u32) -> Self {
         assert!(shift < 32, "a block is smaller than the heap");
         Self {
-            values: vec![T::default(); 1 << (32 - shift)].into(),
+            values: Box::default(),
             shift,
         }
+    }
+
+    /// A table of zeros that covers the 4 GiB.
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where there is no room for it.
+    ///
+    /// # Panics
+    /// If `shift` is 32 or more.
+    pub fn zeroed(shift: u32) -> Result<Self, HeapError> {
+        let mut table = Self::new(shift);
+        table.cover(1 << 32)?;
+        Ok(table)
+    }
+
+    /// Covers the heap up to `end`, and twice what was covered: amortised, what is written is copied
+    /// once.
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where there is no room for that. The table is as it was.
+    pub fn cover(&mut self, end: u64) -> Result<(), HeapError> {
+        let most = 1_usize << (32 - self.shift);
+        let wanted = usize::try_from(end.div_ceil(1 << self.shift)).unwrap_or(most);
+        let wanted = wanted.min(most);
+        if wanted <= self.values.len() {
+            return Ok(());
+        }
+        let len = wanted.max(2 * self.values.len()).min(most);
+        let mut values = zeros(len).ok_or_else(|| HeapError::Reservation {
+            bytes: (len * size_of::<T>()) as u64,
+            reason: "no memory for a side table".to_owned(),
+        })?;
+        if let Some(before) = values.get_mut(..self.values.len()) {
+            before.copy_from_slice(&self.values);
+        }
+        self.values = values;
+        Ok(())
     }
 
     /// The address of the first entry.

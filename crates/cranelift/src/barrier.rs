@@ -24,7 +24,8 @@ impl Emitter {
     ) {
         let mut known = known;
         if self.owes_barrier(known) {
-            if known == Known::Nullable {
+            // No slot of null is armed: the store finds it, as without a barrier.
+            if known == Known::Nullable && self.barrier == Barrier::Call {
                 b.ins().trapz(object, place.null_trap());
                 known = Known::NonNull;
             }

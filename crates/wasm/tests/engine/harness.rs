@@ -3,13 +3,15 @@
 use windrow::{CollectorKind, Config, Store, Val, Zeal};
 use windrow_wasm::{Engine, Error, Instance, Linker, Module, Trap};
 
-/// An engine of each kind that matters: both collectors, zeal, both memories.
+/// An engine of each kind that matters: every collector, zeal, both memories.
 pub(crate) fn engines() -> Vec<Engine> {
     let copying = Config::new().collector(CollectorKind::Copying);
     let null = Config::new().collector(CollectorKind::Null);
     let zeal = copying.clone().zeal(Zeal::every(1));
     let checked = zeal.clone().memory(windrow::MemoryKind::Checked);
-    [copying, null, zeal, checked]
+    let counting = zeal.clone().collector(CollectorKind::Drc);
+    let checked_counting = checked.clone().collector(CollectorKind::Drc);
+    [copying, null, zeal, checked, counting, checked_counting]
         .iter()
         .map(|config| Engine::new(config).unwrap())
         .collect()

@@ -165,7 +165,7 @@ fn ref_cast_to_a_declared_type() {
     v14 = uextend.i64 v13
     v15 = iconst.i64 5
     v16 = ishl v14, v15  ; v15 = 5
-    v17 = load.i64 notrap aligned region0 v11-32
+    v17 = load.i64 notrap aligned region0 v11-40
     v18 = iadd v17, v16
     v19 = load.i32 notrap aligned region2 v18+4
     v20 = iconst.i32 4
@@ -195,7 +195,7 @@ fn function_loaded_from_a_struct() {
     v9 = uextend.i64 v8
     v10 = iconst.i64 5
     v11 = ishl v9, v10  ; v10 = 5
-    v12 = load.i64 notrap aligned region0 v4-40
+    v12 = load.i64 notrap aligned region0 v4-48
     v13 = iadd v12, v11
     v14 = load.i32 notrap aligned region2 v13+16
     v15 = iconst.i32 3
