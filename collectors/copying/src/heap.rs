@@ -39,6 +39,9 @@ pub(crate) mod page_kind {
     pub(crate) const LARGE: u8 = 3;
 }
 
+/// Bytes of a page, as a power of two.
+const PAGE_SHIFT: u32 = PAGE_BYTES.ilog2();
+
 /// A limit above what can be addressed limits nothing, and is cut down to it.
 const ADDRESSABLE_BYTES: u64 = 1 << 32;
 
@@ -64,7 +67,7 @@ pub(crate) struct CopyingHeap {
     pub(crate) pool: ChunkPool,
     pub(crate) large: LargeObjects,
     /// One entry a page: see [`page_kind`].
-    pub(crate) pages: SideTable<u8>,
+    pub(crate) pages: SideTable<u8, PAGE_SHIFT>,
     /// The kind of the space objects are allocated in.
     pub(crate) space: u8,
     /// Full chunks, in the order they were filled.
@@ -85,7 +88,7 @@ impl CopyingHeap {
         Ok(Self {
             pool: ChunkPool::new(limits.max_bytes, CHUNK_BYTES),
             large: LargeObjects::default(),
-            pages: SideTable::zeroed(PAGE_BYTES.ilog2())?,
+            pages: SideTable::zeroed()?,
             space: page_kind::FIRST,
             closed: Vec::new(),
             closed_bytes: 0,

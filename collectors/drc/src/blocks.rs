@@ -43,9 +43,9 @@ impl Run {
 pub(crate) struct Blocks {
     pub(crate) pool: ChunkPool,
     /// Counted objects that touch each line.
-    lines: SideTable<u8>,
-    /// Bytes of counted objects in each block.
-    live: SideTable<u32>,
+    lines: SideTable<u8, { LINE_BYTES.ilog2() }>,
+    /// Bytes of counted objects in each block, at its start.
+    live: SideTable<u32, { BLOCK_BYTES.start().ilog2() }>,
     live_bytes: u64,
     /// Offsets of the blocks in use.
     used: Vec<u32>,
@@ -63,8 +63,8 @@ impl Blocks {
     pub(crate) fn new(max_bytes: u64) -> Result<Self, HeapError> {
         let pool = ChunkPool::new(max_bytes, BLOCK_BYTES);
         Ok(Self {
-            lines: SideTable::zeroed(LINE_BYTES.ilog2())?,
-            live: SideTable::zeroed(pool.chunk_bytes().ilog2())?,
+            lines: SideTable::zeroed()?,
+            live: SideTable::zeroed()?,
             pool,
             live_bytes: 0,
             used: Vec::new(),
@@ -124,7 +124,8 @@ impl Blocks {
         for line in self.lines.range_mut(start, end - start) {
             *line = line.saturating_add(1);
         }
-        self.live.set(start, self.live.at(start) + (end - start));
+        let block = start & !(self.block_bytes() - 1);
+        self.live.set(block, self.live.at(block) + (end - start));
         self.live_bytes += u64::from(end - start);
     }
 
@@ -134,8 +135,9 @@ impl Blocks {
         for line in self.lines.range_mut(start, end - start) {
             *line = line.saturating_sub(1);
         }
-        let live = self.live.at(start).saturating_sub(end - start);
-        self.live.set(start, live);
+        let block = start & !(self.block_bytes() - 1);
+        let live = self.live.at(block).saturating_sub(end - start);
+        self.live.set(block, live);
         self.live_bytes -= u64::from(end - start);
     }
 

@@ -70,11 +70,11 @@ pub(crate) enum Released {
 
 /// The table.
 #[derive(Debug)]
-pub(crate) struct Counts(SideTable<u8>);
+pub(crate) struct Counts(SideTable<u8, { OBJECT_ALIGN.ilog2() }>);
 
 impl Counts {
     pub(crate) fn new() -> Self {
-        Self(SideTable::new(OBJECT_ALIGN.ilog2()))
+        Self(SideTable::new())
     }
 
     /// Makes room for objects below `end`.
@@ -85,6 +85,12 @@ impl Counts {
     #[inline(always)]
     pub(crate) fn at(&self, object: ObjectRef) -> Entry {
         Entry(self.0.at(object.offset()))
+    }
+
+    /// Starts to load an object's byte into the cache.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, object: ObjectRef) {
+        self.0.prefetch(object.offset());
     }
 
     /// Enters an object of `bytes` with no references; `false` where something else lies.

@@ -25,6 +25,39 @@ use windrow_core::{
 /// Dead objects of the old that a collection looks at, at most: about a millisecond's work.
 const KILLS_PER_EPOCH: u32 = 1 << 15;
 
+/// How many objects are known before the first of them is looked at, so that it is in the cache by
+/// then.
+const AHEAD: usize = 16;
+
+/// A queue of fixed length: what goes in comes out so many items later.
+#[derive(Debug)]
+struct Ahead<T> {
+    items: [Option<T>; AHEAD],
+    next: usize,
+}
+
+impl<T: Copy> Ahead<T> {
+    const fn new() -> Self {
+        Self {
+            items: [None; AHEAD],
+            next: 0,
+        }
+    }
+
+    /// Puts an item in and takes the oldest out; with `None`, the queue runs empty in time.
+    #[inline(always)]
+    fn pass(&mut self, item: Option<T>) -> Option<T> {
+        let place = self.items.get_mut(self.next % AHEAD)?;
+        self.next = self.next.wrapping_add(1);
+        std::mem::replace(place, item)
+    }
+
+    /// Takes the oldest out.
+    fn pop(&mut self) -> Option<T> {
+        (0..AHEAD).find_map(|_| self.pass(None))
+    }
+}
+
 /// The heap, while counts change.
 pub(crate) struct Counting<'a, M> {
     heap: &'a mut DrcHeap,
@@ -34,6 +67,8 @@ pub(crate) struct Counting<'a, M> {
     zeal: Zeal,
     /// Objects entered and not scanned.
     gray: Vec<ObjectRef>,
+    /// References to count, and the slots they were found in.
+    found: Ahead<(ObjectRef, u32)>,
     corruption: Option<Corruption>,
 }
 
@@ -52,6 +87,7 @@ impl<'a, M: Memory> Counting<'a, M> {
             log_bits,
             zeal,
             gray: Vec::new(),
+            found: Ahead::new(),
             corruption: None,
         }
     }
@@ -94,7 +130,7 @@ impl<'a, M: Memory> Counting<'a, M> {
             self.log_bits.arm(logged.slot & !7, 8);
             self.retain(load_ref(self.memory, logged.slot), logged.slot);
         }
-        self.scan_entered();
+        self.count_found();
         self.find_dying();
         for logged in &log {
             self.release(logged.old, logged.slot);
@@ -109,12 +145,22 @@ impl<'a, M: Memory> Counting<'a, M> {
         Ok(())
     }
 
-    /// Counts a reference, entering the object it leads to if it is young.
+    /// Counts a reference, in a while: see [`Self::count_found`].
     #[inline(always)]
     fn retain(&mut self, reference: GcRef, slot: u32) {
         let Some(object) = reference.as_object() else {
             return;
         };
+        self.heap.counts.prefetch(object);
+        self.memory.prefetch(object.offset());
+        if let Some((object, slot)) = self.found.pass(Some((object, slot))) {
+            self.retain_now(object, slot);
+        }
+    }
+
+    /// Counts a reference, entering the object it leads to if it is young.
+    #[inline(always)]
+    fn retain_now(&mut self, object: ObjectRef, slot: u32) {
         let entry = self.heap.counts.at(object);
         if entry.is_counted() {
             self.heap.counts.retain(object, entry);
@@ -182,9 +228,16 @@ impl<'a, M: Memory> Counting<'a, M> {
         Ok(self.heap.counts.at(object))
     }
 
-    /// Counts what the entered objects refer to, and enters what is young of that.
-    fn scan_entered(&mut self) {
-        while let Some(object) = self.gray.pop() {
+    /// Counts what was found, and what the objects entered refer to, entering what is young of that.
+    fn count_found(&mut self) {
+        loop {
+            let Some(object) = self.gray.pop() else {
+                match self.found.pop() {
+                    Some((object, slot)) => self.retain_now(object, slot),
+                    None => break,
+                }
+                continue;
+            };
             let header = Header::read(self.memory, object);
             let shape = self.types.shape(header.type_id());
             match object_bytes(self.memory, shape, object) {

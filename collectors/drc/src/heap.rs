@@ -19,6 +19,9 @@ pub(crate) mod page_kind {
     pub(crate) const LARGE: u8 = 2;
 }
 
+/// Bytes of a page, as a power of two.
+const PAGE_SHIFT: u32 = PAGE_BYTES.ilog2();
+
 /// A limit above what can be addressed limits nothing, and is cut down to it.
 const ADDRESSABLE_BYTES: u64 = 1 << 32;
 
@@ -43,7 +46,7 @@ pub(crate) struct DrcHeap {
     pub(crate) counts: Counts,
     pub(crate) large: LargeObjects,
     /// One entry a page: see [`page_kind`].
-    pub(crate) pages: SideTable<u8>,
+    pub(crate) pages: SideTable<u8, PAGE_SHIFT>,
     /// Slots overwritten since the epoch began, as long as the epoch is to end by them.
     pub(crate) log: Vec<Logged>,
     /// Whether a backup trace is due because the log grew too long, and is not kept any more.
@@ -69,7 +72,7 @@ pub(crate) struct DrcHeap {
     overflow_cursor: u32,
     /// Whether gaps inside lines may be handed out: after a backup trace.
     may_fill_gaps: bool,
-    /// Occupied bytes at which a backup trace is due.
+    /// Counted bytes at which a backup trace is due.
     trace_bytes: u64,
     budget_bytes: u64,
     max_bytes: u64,
@@ -83,7 +86,7 @@ impl DrcHeap {
             blocks: Blocks::new(limits.max_bytes)?,
             counts: Counts::new(),
             large: LargeObjects::default(),
-            pages: SideTable::zeroed(PAGE_BYTES.ilog2())?,
+            pages: SideTable::zeroed()?,
             log: Vec::new(),
             is_log_lost: false,
             objects: 0,
@@ -120,10 +123,15 @@ impl DrcHeap {
         self.blocks.committed_bytes(more_blocks) + self.large.committed_bytes()
     }
 
+    /// Bytes of counted objects in blocks, and of large ones.
+    fn counted_bytes(&self) -> u64 {
+        self.blocks.live_bytes() + self.large.occupied_bytes()
+    }
+
     /// Bytes of objects, the dead not yet reclaimed included.
     fn occupied_bytes(&self, cursor: u32) -> u64 {
         let open = (cursor - self.run.start) + (self.overflow_cursor - self.overflow.start);
-        self.blocks.live_bytes() + self.filled_bytes + u64::from(open) + self.large.occupied_bytes()
+        self.counted_bytes() + self.filled_bytes + u64::from(open)
     }
 
     /// Runs of young objects, filled up to the second offset.
@@ -193,12 +201,11 @@ impl DrcHeap {
 
     /// Looks at some of the dead between collections.
     fn kill_some(&mut self, cx: &mut HeapContext<'_>, kills: u32) -> Result<(), Corruption> {
-        let before = self.blocks.live_bytes() + self.large.occupied_bytes();
+        let before = self.counted_bytes();
         let result = with_memory!(&mut *cx.memory, memory => {
             Counting::new(self, memory, cx.types, cx.log_bits, cx.zeal).kill_between(kills)
         });
-        let after = self.blocks.live_bytes() + self.large.occupied_bytes();
-        cx.stats.reclaimed_bytes += before - after;
+        cx.stats.reclaimed_bytes += before - self.counted_bytes();
         result
     }
 
@@ -287,9 +294,9 @@ impl GcHeap for DrcHeap {
         kind: CollectionKind,
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError> {
-        let occupied = self.occupied_bytes(cx.state.cursor);
-        let traces =
-            kind == CollectionKind::Full || self.is_log_lost || occupied >= self.trace_bytes;
+        let traces = kind == CollectionKind::Full
+            || self.is_log_lost
+            || self.counted_bytes() >= self.trace_bytes;
         let (types, zeal) = (cx.types, cx.zeal);
         with_memory!(&mut *cx.memory, memory => {
             let mut counting = Counting::new(self, memory, types, cx.log_bits, zeal);
@@ -301,8 +308,7 @@ impl GcHeap for DrcHeap {
         (cx.state.cursor, cx.state.limit) = (0, 0);
         self.may_fill_gaps = traces;
         if traces {
-            let live = self.occupied_bytes(0);
-            self.trace_bytes = 2 * live.max(MIN_TRACE_BYTES);
+            self.trace_bytes = 2 * self.counted_bytes().max(MIN_TRACE_BYTES);
         }
         Ok(())
     }

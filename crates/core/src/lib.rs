@@ -42,6 +42,8 @@ mod host_data;
 mod sizing;
 mod stats;
 mod zeal;
+#[expect(unsafe_code, reason = "an instruction that does nothing but hint")]
+mod prefetch;
 mod isolate;
 mod error;
 

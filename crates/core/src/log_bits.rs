@@ -15,7 +15,7 @@ const BYTE_SHIFT: u32 = SLOT_SHIFT + 3;
 /// The bits of one heap. A table of the whole 4 GiB takes memory where it is written.
 #[derive(Debug, Default)]
 pub struct LogBits {
-    table: Option<SideTable<u8>>,
+    table: Option<SideTable<u8, BYTE_SHIFT>>,
 }
 
 const fn bit(slot: u32) -> u8 {
@@ -32,7 +32,7 @@ impl LogBits {
     /// [`HeapError::Reservation`] where there is no room for 128 MiB of address space.
     pub fn enable(&mut self) -> Result<(), HeapError> {
         if self.table.is_none() {
-            self.table = Some(SideTable::zeroed(BYTE_SHIFT)?);
+            self.table = Some(SideTable::zeroed()?);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! touched, so a table costs address space for what it covers, and memory only where it is written.
 
 use crate::HeapError;
+use crate::prefetch::prefetch;
 use std::alloc::{Layout, alloc_zeroed};
 use std::fmt;
 use std::ops::Range;
@@ -34,33 +35,33 @@ fn zeros<T: TableEntry>(len: usize) -> Option<Box<[T]>> {
     Some(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) })
 }
 
-/// One `T` for each `2^k` bytes of the heap.
-pub struct SideTable<T> {
+/// One `T` for each `2^SHIFT` bytes of the heap.
+pub struct SideTable<T, const SHIFT: u32> {
     values: Box<[T]>,
-    shift: u32,
 }
 
-impl<T> fmt::Debug for SideTable<T> {
+impl<T, const SHIFT: u32> fmt::Debug for SideTable<T, SHIFT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SideTable")
-            .field("shift", &self.shift)
+            .field("shift", &SHIFT)
             .field("len", &self.values.len())
             .finish()
     }
 }
 
-impl<T: TableEntry> SideTable<T> {
-    /// A table with an entry for each `2^shift` bytes that covers nothing: every entry reads as zero,
-    /// and setting one does nothing.
-    ///
-    /// # Panics
-    /// If `shift` is 32 or more.
+impl<T: TableEntry, const SHIFT: u32> Default for SideTable<T, SHIFT> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: TableEntry, const SHIFT: u32> SideTable<T, SHIFT> {
+    /// A table that covers nothing: every entry reads as zero, and setting one does nothing.
     #[must_use]
-    pub fn new(shift: u32) -> Self {
-        assert!(shift < 32, "a block is smaller than the heap");
+    pub fn new() -> Self {
+        const { assert!(SHIFT < 32, "a block is smaller than the heap") };
         Self {
             values: Box::default(),
-            shift,
         }
     }
 
@@ -68,11 +69,8 @@ impl<T: TableEntry> SideTable<T> {
     ///
     /// # Errors
     /// [`HeapError::Reservation`] where there is no room for it.
-    ///
-    /// # Panics
-    /// If `shift` is 32 or more.
-    pub fn zeroed(shift: u32) -> Result<Self, HeapError> {
-        let mut table = Self::new(shift);
+    pub fn zeroed() -> Result<Self, HeapError> {
+        let mut table = Self::new();
         table.cover(1 << 32)?;
         Ok(table)
     }
@@ -83,8 +81,8 @@ impl<T: TableEntry> SideTable<T> {
     /// # Errors
     /// [`HeapError::Reservation`] where there is no room for that. The table is as it was.
     pub fn cover(&mut self, end: u64) -> Result<(), HeapError> {
-        let most = 1_usize << (32 - self.shift);
-        let wanted = usize::try_from(end.div_ceil(1 << self.shift)).unwrap_or(most);
+        let most = 1_usize << (32 - SHIFT);
+        let wanted = usize::try_from(end.div_ceil(1 << SHIFT)).unwrap_or(most);
         let wanted = wanted.min(most);
         if wanted <= self.values.len() {
             return Ok(());
@@ -111,7 +109,7 @@ impl<T: TableEntry> SideTable<T> {
     #[inline(always)]
     pub fn at(&self, offset: u32) -> T {
         self.values
-            .get((offset >> self.shift) as usize)
+            .get((offset >> SHIFT) as usize)
             .copied()
             .unwrap_or_default()
     }
@@ -119,8 +117,16 @@ impl<T: TableEntry> SideTable<T> {
     /// Sets the entry of the block that holds `offset`.
     #[inline(always)]
     pub fn set(&mut self, offset: u32, value: T) {
-        if let Some(slot) = self.values.get_mut((offset >> self.shift) as usize) {
+        if let Some(slot) = self.values.get_mut((offset >> SHIFT) as usize) {
             *slot = value;
+        }
+    }
+
+    /// Starts to load the entry of the block that holds `offset` into the cache.
+    #[inline(always)]
+    pub fn prefetch(&self, offset: u32) {
+        if let Some(entry) = self.values.get((offset >> SHIFT) as usize) {
+            prefetch(std::ptr::from_ref(entry).cast());
         }
     }
 
@@ -145,11 +151,11 @@ impl<T: TableEntry> SideTable<T> {
 
     #[inline(always)]
     const fn indices(&self, offset: u32, bytes: u32) -> Range<usize> {
-        let first = offset >> self.shift;
+        let first = offset >> SHIFT;
         if bytes == 0 {
             return first as usize..first as usize;
         }
-        let last = offset.saturating_add(bytes - 1) >> self.shift;
+        let last = offset.saturating_add(bytes - 1) >> SHIFT;
         first as usize..last as usize + 1
     }
 }

@@ -12,6 +12,7 @@
 
 use super::{Memory, PAGE_BYTES, StateBlock};
 use crate::HeapError;
+use crate::prefetch::prefetch;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -195,14 +196,7 @@ impl Memory for Guarded {
 
     #[inline(always)]
     fn prefetch(&self, at: u32) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch never faults, and SSE is part of x86-64.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.at(at).cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = at;
+        prefetch(self.at(at).cast());
     }
 
     /// Costs nothing: the pages are there and come into being when they are written.
