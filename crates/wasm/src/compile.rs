@@ -50,14 +50,16 @@ impl<'a> FunctionCompiler<'a> {
         Ok(compile(&mut self.context, self.isa)?)
     }
 
-    /// Validates and translates one function into the context.
+    /// Validates and translates one function into the context. Builds with debug assertions check
+    /// its safepoints.
     fn translate(
         &mut self,
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
     ) -> Result<(), TranslateError> {
         self.context.clear();
-        self.context.func.name = UserFuncName::user(0, function.index);
+        let index = function.index;
+        self.context.func.name = UserFuncName::user(0, index);
         let mut validator = function.into_validator(std::mem::take(&mut self.validation));
         let result = translate(
             self.env,
@@ -72,7 +74,14 @@ impl<'a> FunctionCompiler<'a> {
             self.builder = FunctionBuilderContext::new();
         }
         self.validation = validator.into_allocations();
-        result
+        let truth = result?;
+        if cfg!(debug_assertions)
+            && let Err(violation) = truth.check(&self.context.func)
+        {
+            let name = self.env.display_name(index);
+            panic!("the code of {name} would lose a reference: {violation}");
+        }
+        Ok(())
     }
 
     /// The CLIF of one function, before any optimisation.

@@ -57,11 +57,13 @@ impl OperandStack {
         });
     }
 
-    /// Tells the types of the operands just pushed, by distance from the top.
-    pub(crate) fn set_types(&mut self, mut ty: impl FnMut(usize) -> OperandType) {
+    /// Tells the types of the operands just pushed, by distance from the top and value.
+    pub(crate) fn set_types(&mut self, mut ty: impl FnMut(usize, Value) -> OperandType) {
         let len = self.operands.len();
         for (index, operand) in self.operands.iter_mut().enumerate().skip(self.untyped_from) {
-            operand.ty = ty(len - 1 - index);
+            if let Place::Value(value) = operand.place {
+                operand.ty = ty(len - 1 - index, value);
+            }
         }
         self.untyped_from = len;
     }
