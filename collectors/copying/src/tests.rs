@@ -253,12 +253,18 @@ fn host_values_drop_once_when_their_objects_die() {
     let drops = Arc::new(AtomicU32::new(0));
     let mut isolate = isolate(MemoryKind::Guarded, 1 << 20, Zeal::OFF);
     let kept = isolate
-        .alloc_extern(Box::new(Count(Arc::clone(&drops))), &mut [])
+        .alloc_extern(
+            windrow_core::HostValue::new(Count(Arc::clone(&drops))),
+            &mut [],
+        )
         .unwrap();
     let mut roots = [kept.to_ref()];
     for _ in 0..10 {
         isolate
-            .alloc_extern(Box::new(Count(Arc::clone(&drops))), &mut roots)
+            .alloc_extern(
+                windrow_core::HostValue::new(Count(Arc::clone(&drops))),
+                &mut roots,
+            )
             .unwrap();
     }
     isolate

@@ -36,7 +36,9 @@ fn fills_the_heap_to_the_last_byte_and_no_further() {
 #[test]
 fn a_collection_changes_nothing() {
     let mut isolate = isolate(MemoryKind::Guarded, 1 << 20);
-    let object = isolate.alloc_extern(Box::new(5_u8), &mut []).unwrap();
+    let object = isolate
+        .alloc_extern(windrow_core::HostValue::new(5_u8), &mut [])
+        .unwrap();
     isolate.collect(CollectionKind::Full).unwrap();
     let value = isolate.host_value(object).unwrap().unwrap();
     assert_eq!(value.downcast_ref::<u8>(), Some(&5));

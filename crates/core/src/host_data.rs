@@ -9,12 +9,9 @@
 //! what survived the last collection they caused, so that small objects which stand for large values
 //! do not let the process's memory grow between collections.
 
-use crate::ObjectRef;
+use crate::{HostValue, ObjectRef};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-/// A value the heap knows nothing about.
-pub type HostValue = Box<dyn Any + Send + Sync>;
 
 #[derive(Debug)]
 enum Entry {

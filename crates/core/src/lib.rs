@@ -27,6 +27,11 @@ mod pages;
 mod large;
 mod functions;
 mod handles;
+#[expect(
+    unsafe_code,
+    reason = "one allocation for a value and its count, behind a thin pointer"
+)]
+mod host_value;
 mod host_data;
 mod sizing;
 mod stats;
@@ -48,7 +53,8 @@ pub use header::{
     ARRAY_LENGTH_OFFSET, GC_WORD_OFFSET, HEADER_BYTES, Header, OBJECT_ALIGN, TYPE_ID_BITS, TypeId,
     load_ref,
 };
-pub use host_data::{HostData, HostValue};
+pub use host_data::HostData;
+pub use host_value::HostValue;
 pub use isolate::{ExternError, Isolate, IsolateConfig, NoGc};
 pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;

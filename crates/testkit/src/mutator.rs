@@ -14,9 +14,9 @@ use setup::{definition, isolate_config, offsets};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use windrow_core::{
-    ActivationList, CollectionKind, Collector, GcRef, HeapError, Isolate, ObjectRef, OwnedHandle,
-    RootKind, RootSource, RootVisitor, ScopeMark, ScopedHandle, SubTypeDef, TypeError, TypeId,
-    TypeRegistry,
+    ActivationList, CollectionKind, Collector, GcRef, HeapError, HostValue, Isolate, ObjectRef,
+    OwnedHandle, RootKind, RootSource, RootVisitor, ScopeMark, ScopedHandle, SubTypeDef, TypeError,
+    TypeId, TypeRegistry,
 };
 
 /// A new cell's first value, or a value to store.
@@ -213,7 +213,7 @@ impl Mutator {
 
     /// Allocates the stand-in of the host value `tag`.
     pub(crate) fn allocate_extern(&mut self, tag: usize) -> Result<ObjectRef, HeapError> {
-        let probe = Box::new(self.ledger.probe(tag));
+        let probe = HostValue::new(self.ledger.probe(tag));
         self.isolate
             .alloc_extern(probe, &mut [])
             .map_err(|refused| {

@@ -46,7 +46,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::linker::Linker;
 use crate::tag::Tag;
-use windrow::{FuncType, HeapType, Ref, RefType, Store, ValType};
+use windrow::{FuncType, HeapType, HostValue, Ref, RefType, Store, ValType};
 
 /// A linker that has all of this module, string constants under [`DEFAULT_CONSTANTS_MODULE`].
 ///
@@ -103,7 +103,7 @@ pub fn new_string(store: &mut Store, string: impl Into<JsString>) -> Result<Ref,
     let string = string.into();
     let bytes = string.bytes();
     store
-        .alloc_extern_sized(Box::new(string), bytes)
+        .alloc_extern_sized(HostValue::new(string), bytes)
         .map_err(|refused| Error::Heap(refused.error))
 }
 

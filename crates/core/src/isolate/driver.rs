@@ -3,9 +3,9 @@
 use super::{Isolate, heap_context};
 use crate::collector::{AllocError, CollectionClient, CollectionKind};
 use crate::handles::Handles;
-use crate::host_data::{DeadValues, HostData, HostValue};
+use crate::host_data::{DeadValues, HostData};
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
-use crate::{Corruption, GcRef, HEAP_END, HeapError, Memory, ObjectRef};
+use crate::{Corruption, GcRef, HEAP_END, HeapError, HostValue, Memory, ObjectRef};
 use std::time::Instant;
 
 impl Isolate {

@@ -7,9 +7,11 @@
 use super::{Isolate, heap_context};
 use crate::collector::{CollectionKind, GcHeap};
 use crate::header::{ARRAY_LENGTH_OFFSET, HEADER_BYTES, load_ref};
-use crate::host_data::{HostData, HostValue};
+use crate::host_data::HostData;
 use crate::shape::{Shape, ShapeKind};
-use crate::{Corruption, GcRef, Header, HeapError, Memory, ObjectRef, TypeId, WriteBarrier};
+use crate::{
+    Corruption, GcRef, Header, HeapError, HostValue, Memory, ObjectRef, TypeId, WriteBarrier,
+};
 
 /// A host value that could not be put into the heap, handed back with the reason.
 #[derive(Debug, thiserror::Error)]

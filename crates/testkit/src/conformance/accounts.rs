@@ -4,7 +4,7 @@ use super::scene::{ELEMENTS, MEMORIES, NODE_BYTES, Scene, is_exact};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use windrow_core::{CollectionKind, Collector, GcRef, MemoryKind, ObjectRef};
+use windrow_core::{CollectionKind, Collector, GcRef, HostValue, MemoryKind, ObjectRef};
 
 /// A host value that counts its drops, and panics in them if asked to.
 struct Counted {
@@ -32,7 +32,7 @@ pub fn host_values_drop_once(collector: &Arc<dyn Collector>) {
             let mut scene = Scene::new(collector, memory);
             for index in 0..VALUES {
                 let drops = Arc::clone(&drops);
-                let value = Box::new(Counted { drops, panics });
+                let value = HostValue::new(Counted { drops, panics });
                 let object = scene.isolate.alloc_extern(value, &mut []).expect("room");
                 if index % 4 == 0 {
                     scene.root(object.to_ref());

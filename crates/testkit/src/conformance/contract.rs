@@ -4,8 +4,8 @@ use super::scene::{ELEMENTS, MEMORIES, NODE_BYTES, Scene};
 use crate::{Effort, Recorder, prove};
 use std::sync::Arc;
 use windrow_core::{
-    ArrayType, CollectionKind, Collector, Corruption, FieldType, GcRef, HeapError, MemoryKind,
-    OBJECT_ALIGN, ObjectRef, RefType, StorageType, StructType, TypeId, ValType, Zeal,
+    ArrayType, CollectionKind, Collector, Corruption, FieldType, GcRef, HeapError, HostValue,
+    MemoryKind, OBJECT_ALIGN, ObjectRef, RefType, StorageType, StructType, TypeId, ValType, Zeal,
 };
 
 /// Random programs in one test.
@@ -328,7 +328,7 @@ fn scene_with_value(collector: &Arc<dyn Collector>, memory: MemoryKind) -> (Scen
     let value = Arc::new(());
     let held = scene
         .isolate
-        .alloc_extern(Box::new(Arc::clone(&value)), &mut [])
+        .alloc_extern(HostValue::new(Arc::clone(&value)), &mut [])
         .expect("room");
     scene.root(held.to_ref());
     (scene, value)

@@ -3,7 +3,7 @@
 use super::scene::{ELEMENTS, MEMORIES, NODE_BYTES, Scene};
 use crate::failing::Failing;
 use std::sync::Arc;
-use windrow_core::{CollectionKind, Collector, GcRef, HeapError};
+use windrow_core::{CollectionKind, Collector, GcRef, HeapError, HostValue};
 
 /// Nodes of the deep structures: far more than a recursive collector has stack for.
 const DEEP: u64 = 300_000;
@@ -110,7 +110,7 @@ pub fn every_allocation_may_fail(collector: &Arc<dyn Collector>) {
                     0 => {
                         let value = Arc::new(());
                         values.push(Arc::clone(&value));
-                        let made = scene.isolate.alloc_extern(Box::new(value), &mut []);
+                        let made = scene.isolate.alloc_extern(HostValue::new(value), &mut []);
                         made.map_err(|refused| {
                             assert!(refused.value.is::<Arc<()>>(), "the value is handed back");
                             refused.error
@@ -157,7 +157,7 @@ pub fn cycles_die_as_declared(collector: &Arc<dyn Collector>) {
             }
             let held = scene
                 .isolate
-                .alloc_extern(Box::new(Arc::clone(&value)), &mut [])
+                .alloc_extern(HostValue::new(Arc::clone(&value)), &mut [])
                 .expect("room");
             let middle = scene.node(held.to_ref(), 0).expect("room");
             let _ = middle;

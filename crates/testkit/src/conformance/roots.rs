@@ -4,7 +4,8 @@ use super::scene::{MEMORIES, Scene};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use windrow_core::{
-    ActivationList, CollectionKind, Collector, GcRef, HeapError, RootKind, RootSource, RootVisitor,
+    ActivationList, CollectionKind, Collector, GcRef, HeapError, HostValue, RootKind, RootSource,
+    RootVisitor,
 };
 
 /// A list of 100 nodes held by one root of each kind in turn, or by a handle, or in flight, is
@@ -88,7 +89,7 @@ pub fn a_panicking_root_source_poisons(collector: &Arc<dyn Collector>) {
     for memory in MEMORIES {
         let value = Arc::new(());
         let mut scene = Scene::new(collector, memory);
-        let held = Box::new(Arc::clone(&value));
+        let held = HostValue::new(Arc::clone(&value));
         let held = scene.isolate.alloc_extern(held, &mut []).expect("room");
         scene.root(held.to_ref());
         scene.isolate.add_root_source(Box::new(Panics));

@@ -20,7 +20,7 @@ use crate::trap::TrapKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use windrow::{CollectionKind, FuncType, Store, ValType};
+use windrow::{CollectionKind, FuncType, HostValue, Store, ValType};
 
 /// The module name of the imports.
 pub(super) const MODULE: &str = "imports";
@@ -205,7 +205,7 @@ fn of_host_value(
 ) -> Result<Slot, Error> {
     let object = store
         .isolate_mut()
-        .alloc_extern(Box::new(value), &mut [])
+        .alloc_extern(HostValue::new(value), &mut [])
         .map_err(|refused| Error::Heap(refused.error))?;
     Ok(Slot::new(object.to_ref().bits().into()))
 }

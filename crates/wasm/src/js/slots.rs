@@ -7,7 +7,7 @@ use crate::global::low_ref;
 use crate::trap::TrapKind;
 use std::any::Any;
 use windrow::jit::{Corruption, ObjectRef};
-use windrow::{HeapError, Store, TypeId};
+use windrow::{HeapError, HostValue, Store, TypeId};
 
 /// The integer in a slot.
 pub(super) fn u32_of(slot: Slot) -> u32 {
@@ -59,7 +59,7 @@ pub(super) fn string(store: &Store, slot: Slot) -> Result<&JsString, Error> {
 /// [`Error::Heap`] where the heap is full.
 pub(super) fn of_string(store: &mut Store, string: JsString) -> Result<Slot, Error> {
     let bytes = string.bytes();
-    let value = Box::new(string);
+    let value = HostValue::new(string);
     let object = store
         .isolate_mut()
         .alloc_extern_sized(value, bytes, &mut [])

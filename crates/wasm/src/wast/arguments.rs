@@ -7,7 +7,7 @@ use crate::func::Func;
 use crate::value::default_value;
 use wast::WastArg;
 use wast::core::WastArgCore;
-use windrow::{Ref, Store, Val, ValType};
+use windrow::{HostValue, Ref, Store, Val, ValType};
 
 /// The host value that stands for `ref.extern N` and `ref.host N`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +48,7 @@ fn argument(store: &mut Store, arg: &WastArgCore<'_>, ty: Option<ValType>) -> Re
 }
 
 fn host_number(store: &mut Store, number: u32) -> Result<Ref, Stop> {
-    match store.alloc_extern(Box::new(HostNumber(number))) {
+    match store.alloc_extern(HostValue::new(HostNumber(number))) {
         Ok(reference) => Ok(reference),
         Err(error) => fail(error.to_string()),
     }

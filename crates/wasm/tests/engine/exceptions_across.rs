@@ -111,7 +111,7 @@ fn the_host_makes_tags_and_exceptions() {
             }
         });
         let instance = linker.instantiate(&mut store, &module).unwrap();
-        let host = Val::Ref(store.alloc_extern(Box::new(17_u32)).unwrap());
+        let host = Val::Ref(store.alloc_extern(windrow::HostValue::new(17_u32)).unwrap());
         let is_host = |store: &Store, value: &Val| match value {
             Val::Ref(reference) => {
                 let value = store.host_value(reference).unwrap();

@@ -10,7 +10,10 @@ fn program() -> Program {
 
 /// What is no string: null last.
 fn not_strings(program: &mut Program) -> Vec<(Val, TrapKind)> {
-    let host_value = program.store.alloc_extern(Box::new("text")).unwrap();
+    let host_value = program
+        .store
+        .alloc_extern(windrow::HostValue::new("text"))
+        .unwrap();
     let others = [
         Val::Ref(host_value),
         program.call("object", &[]).unwrap(),
