@@ -1,4 +1,4 @@
-//! The contract of a collector as tests: [`conformance!`](crate::conformance) makes them all.
+//! The contract of a collector as tests: [`conformance!`](mod@crate::conformance) makes them all.
 //!
 //! Each test is a function of the collector that panics where the contract is broken, saying how.
 //! They go from what a collector says of itself through single objects and single roots to random
