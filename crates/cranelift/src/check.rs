@@ -8,9 +8,9 @@
 //!    from one is *derived*;
 //! 2. `homes`: what a stack map names holds a reference on every path: it was stored, and every
 //!    safepoint since named it;
-//! 3. `ranges`: where objects move, no reference and no derived value lives across a safepoint:
-//!    each is loaded from its home again. Where they stay, each that lives across is in a home that
-//!    the map names;
+//! 3. `ranges`: no derived value lives across a safepoint, and where objects move no reference
+//!    does: each is loaded from its home again. Where they stay, each that lives across is in a
+//!    home that the map names;
 //! 4. what the truth says survives a safepoint is in a home that its map names.
 //!
 //! Handlers of exceptions are successors of their call like any other. Run it on a function as the
@@ -39,6 +39,8 @@ pub enum Claim {
     Reference,
     /// It is none, nor an address made from one.
     Number,
+    /// It takes the place of a reference that is dead, so nothing may use it.
+    Dead,
 }
 
 /// What a compiler knows of its function without regard to safepoints.
@@ -68,6 +70,12 @@ pub trait GroundTruth {
 /// something else for one.
 pub fn check_safepoints(func: &Function, truth: &dyn GroundTruth) -> Result<(), Violation> {
     let program = Program::new(func, truth)?;
+    for inst in program.insts() {
+        let mut used = program.args(inst).chain(program.passed(inst));
+        if let Some(value) = used.find(|value| truth.claim(func, *value) == Some(Claim::Dead)) {
+            return Err(program.violation(inst, Problem::UsesDead { value }));
+        }
+    }
     let named = homes::named(&program);
     let kinds = Kinds::new(&program, truth, &named)?;
     let homes = Homes::new(&program, &kinds, named, truth.moves_objects())?;

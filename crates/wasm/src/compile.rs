@@ -75,11 +75,12 @@ impl<'a> FunctionCompiler<'a> {
         }
         self.validation = validator.into_allocations();
         let truth = result?;
-        if cfg!(debug_assertions)
-            && let Err(violation) = truth.check(&self.context.func)
-        {
-            let name = self.env.display_name(index);
-            panic!("the code of {name} would lose a reference: {violation}");
+        if cfg!(debug_assertions) {
+            let func = &self.context.func;
+            if let Err(violation) = truth.settle(func).check(func) {
+                let name = self.env.display_name(index);
+                panic!("the code of {name} would lose a reference: {violation}");
+            }
         }
         Ok(())
     }

@@ -192,6 +192,7 @@ impl<'a> Translator<'a> {
         self.host.set_context(context);
         let null = self.b.ins().iconst(types::I32, 0);
         self.locals = Locals::new(null);
+        self.truth.note_dead(null);
         for index in 0..self.validator.len_locals() {
             let ty = self
                 .validator
@@ -297,7 +298,7 @@ impl<'a> Translator<'a> {
         live.extend(self.locals.live(&self.liveness, self.safepoints));
         self.spills += live.len();
         if cfg!(debug_assertions) {
-            self.note_survivors();
+            self.note_survivors(&live);
         }
         live
     }

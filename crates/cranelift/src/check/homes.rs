@@ -142,8 +142,7 @@ impl<'a> Homes<'a> {
                 _ if place.is_some() => &[],
                 _ => data.arguments(&func.dfg.value_lists),
             };
-            let passed = program.passed(inst).into_iter().map(|(value, _)| value);
-            for value in stored.iter().copied().chain(passed) {
+            for value in stored.iter().copied().chain(program.passed(inst)) {
                 if let Some((slot, _)) = address(func, value)
                     && slots.contains(&slot)
                 {

@@ -1,14 +1,15 @@
 //! Which values are references, and which are made from references.
 //!
 //! Copies (block parameters, `select`) make references of their results, and of their sources:
-//! what becomes a reference was one. Anything computed from a reference is derived, until a load,
+//! what becomes a reference was one. Copies of nothing but null and `i31` constants are references
+//! where a home holds them. Anything computed from a reference is derived, until a load,
 //! a comparison or a call yields something else, or the truth says that it is a number.
 
 use super::homes::{Place, place_of};
 use super::program::Program;
 use super::{Claim, GroundTruth, Problem, Violation, is_no_object};
 use cranelift_codegen::entity::SecondaryMap;
-use cranelift_codegen::ir::{Inst, Opcode, Value, ValueDef};
+use cranelift_codegen::ir::{Function, Inst, Opcode, Value, ValueDef};
 use hashbrown::HashSet;
 use smallvec::SmallVec;
 
@@ -35,14 +36,21 @@ struct Flow {
     copies: SecondaryMap<Value, Values>,
     sources: SecondaryMap<Value, Values>,
     computed: SecondaryMap<Value, Values>,
+    /// Block parameters that results of calls become.
+    results: HashSet<Value>,
 }
 
 impl Flow {
     fn new(program: &Program<'_>) -> Self {
         let mut flow = Self::default();
         for inst in program.insts() {
-            for (value, param) in program.passed(inst) {
-                flow.copy(value, param);
+            for (value, param) in program.edges(inst) {
+                match value {
+                    Some(value) => flow.copy(value, param),
+                    None => {
+                        flow.results.insert(param);
+                    }
+                }
             }
             flow.inst(program, inst);
         }
@@ -76,6 +84,24 @@ impl Flow {
             }
         }
     }
+
+    /// The values that are copied to one that is no reference so far, itself included, if they are
+    /// all made of constants that refer to no object.
+    fn copies_of_no_object(&self, func: &Function, value: Value) -> Option<HashSet<Value>> {
+        let mut seen = HashSet::new();
+        let mut todo = vec![value];
+        while let Some(value) = todo.pop() {
+            if is_no_object(func, value) || !seen.insert(value) {
+                continue;
+            }
+            let sources = &self.sources[value];
+            if sources.is_empty() || self.results.contains(&value) {
+                return None;
+            }
+            todo.extend(sources);
+        }
+        Some(seen)
+    }
 }
 
 impl Kinds {
@@ -99,13 +125,17 @@ impl Kinds {
                 Some(Claim::Number) => {
                     numbers.insert(*value);
                 }
-                None => {}
+                Some(Claim::Dead) | None => {}
             }
         }
-        let homes = program.insts().filter(|inst| {
-            place_of(func, *inst).is_some_and(|place| named.contains(&place))
-        });
-        todo.extend(homes.filter_map(|inst| func.dfg.inst_results(inst).first()));
+        let is_home = |inst| place_of(func, inst).is_some_and(|place| named.contains(&place));
+        let mut stored = Vec::new();
+        for inst in program.insts().filter(|inst| is_home(*inst)) {
+            match func.dfg.inst_results(inst) {
+                [loaded, ..] => todo.push(*loaded),
+                [] => stored.extend(program.args(inst).next()),
+            }
+        }
 
         let mut references = Vec::new();
         while let Some(value) = todo.pop() {
@@ -120,6 +150,16 @@ impl Kinds {
             references.push(value);
             todo.extend(&flow.copies[value]);
             todo.extend(&flow.sources[value]);
+        }
+        for value in stored {
+            if kinds.kinds[value] == Kind::Plain
+                && let Some(copies) = flow.copies_of_no_object(func, value)
+                && copies.is_disjoint(&numbers)
+            {
+                for copy in copies {
+                    kinds.kinds[copy] = Kind::Reference;
+                }
+            }
         }
         kinds.derive(&flow, &numbers, references);
         Ok(kinds)

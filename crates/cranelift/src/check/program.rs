@@ -133,19 +133,23 @@ impl<'a> Program<'a> {
         dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables)
     }
 
-    /// The values an instruction passes to blocks, each with the parameter it becomes.
-    pub(super) fn passed(&self, inst: Inst) -> Vec<(Value, Value)> {
+    /// What an instruction passes to blocks, each with the parameter it becomes: a value, or none
+    /// for results of the instruction itself.
+    pub(super) fn edges(&self, inst: Inst) -> impl Iterator<Item = (Option<Value>, Value)> + '_ {
         let dfg = &self.func.dfg;
-        let mut passed = Vec::new();
-        for call in self.destinations(inst) {
+        self.destinations(inst).iter().flat_map(move |call| {
             let params = dfg.block_params(call.block(&dfg.value_lists));
-            for (arg, param) in call.args(&dfg.value_lists).zip(params) {
-                if let BlockArg::Value(value) = arg {
-                    passed.push((dfg.resolve_aliases(value), *param));
-                }
-            }
-        }
-        passed
+            let args = call.args(&dfg.value_lists).map(|arg| match arg {
+                BlockArg::Value(value) => Some(dfg.resolve_aliases(value)),
+                BlockArg::TryCallRet(_) | BlockArg::TryCallExn(_) => None,
+            });
+            args.zip(params.iter().copied())
+        })
+    }
+
+    /// The values an instruction passes to blocks.
+    pub(super) fn passed(&self, inst: Inst) -> impl Iterator<Item = Value> + '_ {
+        self.edges(inst).filter_map(|(value, _)| value)
     }
 
     /// The number at which an instruction uses what it passes to blocks.

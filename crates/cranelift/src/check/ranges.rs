@@ -24,8 +24,8 @@ pub(super) fn check(
         let block = program.block(inst);
         let args = program.args(inst);
         uses.extend(args.map(|value| (value, block, program.number(inst))));
-        let passed = program.passed(inst).into_iter();
-        uses.extend(passed.map(|(value, _)| (value, block, program.passes_at(inst))));
+        let passed = program.passed(inst);
+        uses.extend(passed.map(|value| (value, block, program.passes_at(inst))));
     }
     uses.retain(|(value, ..)| kinds.of(*value) != Kind::Plain);
     uses.sort_unstable();
@@ -49,7 +49,7 @@ impl Homes<'_> {
     ) -> Result<(), Violation> {
         let problem = match (kinds.of(value), self.moves_objects()) {
             (Kind::Reference, true) => Problem::LivesAcross { value },
-            (Kind::Derived, true) => Problem::DerivedLivesAcross { value },
+            (Kind::Derived, _) => Problem::DerivedLivesAcross { value },
             (Kind::Reference, false) if !self.holds(call, value) => Problem::Missing { value },
             _ => return Ok(()),
         };

@@ -71,6 +71,12 @@ pub enum Problem {
         /// The value.
         value: Value,
     },
+    /// A value that stands for a dead reference is used.
+    #[error("{value} stands for a reference that was taken for dead, but is used")]
+    UsesDead {
+        /// The value.
+        value: Value,
+    },
     /// A tail call, after which there is no frame, has a stack map.
     #[error("a tail call has a stack map, but no frame for it")]
     TailCall,

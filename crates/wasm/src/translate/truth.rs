@@ -15,7 +15,7 @@ use wasmparser::{
     AbstractHeapType, FuncValidator, HeapType, Operator, ValType, ValidatorResources,
     WasmModuleResources,
 };
-use windrow_cranelift::{Claim, GroundTruth, Violation, check_safepoints};
+use windrow_cranelift::{Claim, GroundTruth, RefVar, Violation, check_safepoints};
 
 /// What was taken down of one function.
 #[derive(Debug, Default)]
@@ -62,15 +62,19 @@ impl Truth {
         }
     }
 
-    /// Checks the safepoints of the function that all this is about.
-    ///
-    /// # Errors
-    /// The first defect of the code.
+    /// Takes down that a value takes the place of dead locals.
+    pub(super) fn note_dead(&mut self, value: Value) {
+        if cfg!(debug_assertions) {
+            self.claims.insert(value, Claim::Dead);
+        }
+    }
+
+    /// What the safepoints of the finished function are to be checked against.
     ///
     /// # Panics
     /// If one value was taken down as a reference and as a number.
-    pub(crate) fn check(self, func: &Function) -> Result<(), Violation> {
-        check_safepoints(func, &Settled::new(self, func))
+    pub(crate) fn settle(self, func: &Function) -> Settled {
+        Settled::new(self, func)
     }
 }
 
@@ -105,10 +109,13 @@ impl Translator<'_> {
         self.truth.surviving = u32::try_from(below).unwrap_or(0);
     }
 
-    /// Takes down the references that survive the safepoint about to be emitted.
-    pub(super) fn note_survivors(&mut self) {
+    /// Takes down the references that survive the safepoint about to be emitted: the operands that
+    /// the validator knows of, and what `live` holds. A local that is missing in there reads as a
+    /// dead value if it is read after all.
+    pub(super) fn note_survivors(&mut self, live: &[RefVar]) {
         let height = self.validator.operand_stack_height();
-        let mut survivors = Vec::new();
+        let values = live.iter().map(|var| self.frame.value(&mut self.b, *var));
+        let mut survivors: Vec<Value> = values.collect();
         for index in 0..self.truth.surviving {
             let from_top = (height - 1 - index) as usize;
             let ty = self.validator.get_operand_type(from_top).flatten();
@@ -172,13 +179,22 @@ fn called(func: &Function, call: Inst) -> Called {
 }
 
 /// What was taken down, in terms of the finished function.
-struct Settled {
+#[derive(Debug)]
+pub(crate) struct Settled {
     moves_objects: bool,
     claims: HashMap<Value, Claim>,
     survivors: HashMap<Inst, Vec<Value>>,
 }
 
 impl Settled {
+    /// Checks the safepoints of the function that all this is about.
+    ///
+    /// # Errors
+    /// The first defect of the code.
+    pub(crate) fn check(&self, func: &Function) -> Result<(), Violation> {
+        check_safepoints(func, self)
+    }
+
     fn new(truth: Truth, func: &Function) -> Self {
         let mut settled = Self {
             moves_objects: truth.moves_objects,
@@ -188,7 +204,9 @@ impl Settled {
         for (value, claim) in truth.claims {
             let value = func.dfg.resolve_aliases(value);
             let def = func.dfg.value_def(value).inst();
-            if def.is_some_and(|inst| func.dfg.insts[inst].opcode() == Opcode::Iconst) {
+            let is_constant =
+                def.is_some_and(|inst| func.dfg.insts[inst].opcode() == Opcode::Iconst);
+            if is_constant && claim != Claim::Dead {
                 continue;
             }
             let before = settled.claims.insert(value, claim);
