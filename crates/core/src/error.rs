@@ -101,7 +101,9 @@ pub enum HeapError {
     },
     /// Roots refer to no object although no collection has begun: whoever keeps them, compiled code
     /// or the host, lost sight of an object. Only under zeal; the heap is poisoned.
-    #[error("{count} roots held no object before the collection, so the mutator is at fault: {first}")]
+    #[error(
+        "{count} roots held no object before the collection, so the mutator is at fault: {first}"
+    )]
     StrayRoots {
         /// How many there are.
         count: u64,

@@ -6,7 +6,8 @@
 //!
 //! 1. `kinds`: what copies a reference (block parameters, `select`) is one too, what is computed
 //!    from one is *derived*;
-//! 2. `homes`: what a stack map names holds a reference on every path: it was stored, and every
+//! 2. `homes`: a place on the stack that a map names, or to which a reference is stored, is a home.
+//!    Where it is named or loaded it holds a reference on every path: it was stored, and every
 //!    safepoint since named it;
 //! 3. `ranges`: no derived value lives across a safepoint, and where objects move no reference
 //!    does: each is loaded from its home again. Where they stay, each that lives across is in a
@@ -23,6 +24,9 @@ mod kinds;
 mod program;
 mod ranges;
 mod violation;
+
+#[cfg(test)]
+mod tests;
 
 pub use violation::{Problem, Violation};
 
@@ -76,9 +80,16 @@ pub fn check_safepoints(func: &Function, truth: &dyn GroundTruth) -> Result<(), 
             return Err(program.violation(inst, Problem::UsesDead { value }));
         }
     }
-    let named = homes::named(&program);
-    let kinds = Kinds::new(&program, truth, &named)?;
-    let homes = Homes::new(&program, &kinds, named, truth.moves_objects())?;
+    let mut places = homes::named(&program);
+    let kinds = loop {
+        let kinds = Kinds::new(&program, truth, &places)?;
+        let known = places.len();
+        places.extend(homes::stored(&program, &kinds));
+        if places.len() == known {
+            break kinds;
+        }
+    };
+    let homes = Homes::new(&program, &kinds, places, truth.moves_objects())?;
     homes.check()?;
     for &(_, call) in &program.safepoints {
         for value in truth.surviving(func, call) {

@@ -60,7 +60,6 @@ use liveness::{Liveness, LivenessBuilder, Step};
 use locals::Locals;
 use simd::VectorUnit;
 use stack::{OperandStack, OperandType};
-use truth::Truth;
 use std::sync::Arc;
 use wasmparser::{FuncType, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
 use windrow::TypeInfo;
@@ -68,6 +67,7 @@ use windrow_cranelift::{Emitter, RefFrame, RefVar, check_stack};
 
 pub(crate) use error::TranslateError;
 pub(crate) use host::builtin_signature;
+pub(crate) use truth::Truth;
 
 /// The namespace in which a direct call names a function of the same module by its index.
 pub(crate) const FUNCTION_NAMESPACE: u32 = 0;

@@ -1,4 +1,4 @@
-//! What the homes hold: the places in stack slots that stack maps name.
+//! What the homes hold: the places in stack slots that stack maps name or that get references.
 //!
 //! A home is looked at backwards from where it matters, a map that names it or a load, to the
 //! stores and maps that it comes from. That is a step or two where homes are written before each
@@ -61,6 +61,17 @@ pub(super) fn named(program: &Program<'_>) -> HashSet<Place> {
     calls
         .flat_map(|(_, call)| names(program.func, *call))
         .collect()
+}
+
+/// Every place that a reference is stored to.
+pub(super) fn stored(program: &Program<'_>, kinds: &Kinds) -> Vec<Place> {
+    let stores = program.insts().filter(|inst| {
+        let stored = program.args(*inst).next();
+        program.func.dfg.insts[*inst].opcode().can_store()
+            && stored.is_some_and(|value| kinds.of(value) == Kind::Reference)
+    });
+    let places = stores.filter_map(|inst| place_of(program.func, inst));
+    places.collect()
 }
 
 /// The slot whose address a value is.
@@ -186,11 +197,13 @@ impl<'a> Homes<'a> {
         let mut seen = HashSet::new();
         let mut todo = vec![(program.block(inst), program.number(inst))];
         while let Some((block, number)) = todo.pop() {
-            let origin = self.before(place, block, number).find(|(_, event)| match event {
-                Event::Store(_) => true,
-                Event::Named => !through,
-                Event::Load(_) => false,
-            });
+            let origin = self
+                .before(place, block, number)
+                .find(|(_, event)| match event {
+                    Event::Store(_) => true,
+                    Event::Named => !through,
+                    Event::Load(_) => false,
+                });
             let from = origin.map_or(program.span(block).0, |(at, _)| at);
             let between = program.safepoints_between(from, number).iter();
             let unnamed = between.filter(|(at, _)| !self.is_named(place, *at));
@@ -243,10 +256,9 @@ impl<'a> Homes<'a> {
             origins = self.origins(place, inst, true);
             let kept = !self.moves_objects
                 && origins.crossed.iter().all(|call| {
-                    origins
-                        .stores
-                        .iter()
-                        .all(|value| is_no_object(self.program.func, *value) || self.holds(*call, *value))
+                    origins.stores.iter().all(|value| {
+                        is_no_object(self.program.func, *value) || self.holds(*call, *value)
+                    })
                 });
             (!kept).then_some(Problem::Stale { slot })
         });

@@ -65,9 +65,8 @@ impl Flow {
     fn inst(&mut self, program: &Program<'_>, inst: Inst) {
         let dfg = &program.func.dfg;
         let opcode = dfg.insts[inst].opcode();
-        let ends = opcode.can_load()
-            || opcode.is_call()
-            || matches!(opcode, Opcode::Icmp | Opcode::Fcmp);
+        let ends =
+            opcode.can_load() || opcode.is_call() || matches!(opcode, Opcode::Icmp | Opcode::Fcmp);
         let Some(&result) = dfg.inst_results(inst).first() else {
             return;
         };
@@ -117,7 +116,10 @@ impl Kinds {
         };
         let mut numbers = HashSet::new();
         let mut todo = Vec::new();
-        let params = func.layout.blocks().map(|block| func.dfg.block_params(block));
+        let params = func
+            .layout
+            .blocks()
+            .map(|block| func.dfg.block_params(block));
         let results = program.insts().map(|inst| func.dfg.inst_results(inst));
         for value in params.chain(results).flatten() {
             match truth.claim(func, *value) {

@@ -7,9 +7,7 @@
 use super::{GroundTruth, Problem, Violation};
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
-use cranelift_codegen::ir::{
-    Block, BlockArg, BlockCall, Function, Inst, Opcode, Value, ValueDef,
-};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, Function, Inst, Opcode, Value, ValueDef};
 
 /// A function, numbered.
 pub(super) struct Program<'a> {
@@ -107,7 +105,9 @@ impl<'a> Program<'a> {
 
     /// The safepoints whose numbers lie between two.
     pub(super) fn safepoints_between(&self, from: u32, to: u32) -> &[(u32, Inst)] {
-        let first = self.safepoints.partition_point(|(number, _)| *number <= from);
+        let first = self
+            .safepoints
+            .partition_point(|(number, _)| *number <= from);
         let count = self.safepoints[first..].partition_point(|(number, _)| *number < to);
         &self.safepoints[first..first + count]
     }

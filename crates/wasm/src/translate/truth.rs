@@ -174,7 +174,9 @@ fn called(func: &Function, call: Inst) -> Called {
     if at == THROW_TABLE_OFFSET {
         return Called::Leaf;
     }
-    let builtin = Builtin::ALL.iter().find(|builtin| builtin.table_offset() == at);
+    let builtin = Builtin::ALL
+        .iter()
+        .find(|builtin| builtin.table_offset() == at);
     builtin.map_or(Called::Code, |builtin| Called::Builtin(*builtin))
 }
 
@@ -234,7 +236,10 @@ impl Settled {
                 settled.survivors.insert(call, values);
             }
         }
-        let forgotten = survivors.values().map(ExactSizeIterator::len).sum::<usize>();
+        let forgotten = survivors
+            .values()
+            .map(ExactSizeIterator::len)
+            .sum::<usize>();
         assert_eq!(forgotten, 0, "a safepoint was announced, but not emitted");
         settled
     }
