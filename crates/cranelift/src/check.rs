@@ -60,7 +60,9 @@ pub trait GroundTruth {
     fn may_collect(&self, func: &Function, call: Inst) -> bool;
 
     /// References, as they are before `call`, that are wanted after it whatever the code at hand
-    /// does with them: operands of a stack machine, say. By default none is known.
+    /// does with them: operands of a stack machine, say. One that is listed several times is to be
+    /// in as many homes. Constants that refer to no object can be left out, unless a home is to
+    /// hold them. By default none is known.
     fn surviving(&self, func: &Function, call: Inst) -> &[Value] {
         let _ = (func, call);
         &[]
@@ -92,10 +94,14 @@ pub fn check_safepoints(func: &Function, truth: &dyn GroundTruth) -> Result<(), 
     let homes = Homes::new(&program, &kinds, places, truth.moves_objects())?;
     homes.check()?;
     for &(_, call) in &program.safepoints {
-        for value in truth.surviving(func, call) {
-            let value = func.dfg.resolve_aliases(*value);
-            if !is_no_object(func, value) && !homes.holds(call, value) {
-                return Err(program.violation(call, Problem::Missing { value }));
+        let surviving = truth.surviving(func, call).iter();
+        let mut surviving: Vec<Value> = surviving
+            .map(|value| func.dfg.resolve_aliases(*value))
+            .collect();
+        surviving.sort_unstable();
+        for same in surviving.chunk_by(|first, second| first == second) {
+            if homes.holding(call, same[0]) < same.len() {
+                return Err(program.violation(call, Problem::Missing { value: same[0] }));
             }
         }
     }

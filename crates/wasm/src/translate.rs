@@ -293,12 +293,13 @@ impl<'a> Translator<'a> {
         let to = self.stack.len();
         self.stack
             .move_to_homes(&mut self.b, &mut self.frame, from, to);
-        let mut live: Vec<RefVar> = self.stack.homes().collect();
+        let mut live: Vec<RefVar> = self.stack.homes(0).collect();
+        let operands = live.len();
         live.extend(self.caught_exceptions());
         live.extend(self.locals.live(&self.liveness, self.safepoints));
         self.spills += live.len();
         if cfg!(debug_assertions) {
-            self.note_survivors(&live);
+            self.note_survivors(&live[operands..]);
         }
         live
     }

@@ -146,7 +146,10 @@ impl<'a> Homes<'a> {
                     }
                 };
                 events.push((number, event));
-                homes.places.entry(value).or_default().push(place);
+                let places = homes.places.entry(value).or_default();
+                if !places.contains(&place) {
+                    places.push(place);
+                }
             }
             let stored = match data {
                 InstructionData::Store { args, .. } if place.is_some() => &args[..1],
@@ -257,7 +260,7 @@ impl<'a> Homes<'a> {
             let kept = !self.moves_objects
                 && origins.crossed.iter().all(|call| {
                     origins.stores.iter().all(|value| {
-                        is_no_object(self.program.func, *value) || self.holds(*call, *value)
+                        is_no_object(self.program.func, *value) || self.holding(*call, *value) > 0
                     })
                 });
             (!kept).then_some(Problem::Stale { slot })
@@ -275,13 +278,14 @@ impl<'a> Homes<'a> {
             .map(|value| Problem::NotReference { slot, value })
     }
 
-    /// Whether a home that a call's stack map names holds this very value then, on every path.
-    pub(super) fn holds(&self, call: Inst, value: Value) -> bool {
+    /// How many homes that a call's stack map names hold this very value then, on every path.
+    pub(super) fn holding(&self, call: Inst, value: Value) -> usize {
         let number = self.program.number(call);
         let places = self.places.get(&value).into_iter().flatten();
         places
             .filter(|place| self.is_named(**place, number))
-            .any(|place| self.place_holds(*place, call, value))
+            .filter(|place| self.place_holds(**place, call, value))
+            .count()
     }
 
     /// Whether the call with a number has a stack map that names a home.

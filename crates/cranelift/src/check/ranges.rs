@@ -50,7 +50,9 @@ impl Homes<'_> {
         let problem = match (kinds.of(value), self.moves_objects()) {
             (Kind::Reference, true) => Problem::LivesAcross { value },
             (Kind::Derived, _) => Problem::DerivedLivesAcross { value },
-            (Kind::Reference, false) if !self.holds(call, value) => Problem::Missing { value },
+            (Kind::Reference, false) if self.holding(call, value) == 0 => {
+                Problem::Missing { value }
+            }
             _ => return Ok(()),
         };
         Err(program.violation(call, problem))

@@ -155,10 +155,12 @@ impl OperandStack {
         }
     }
 
-    /// The variables of all references. Those that have not moved to their homes are left out.
-    pub(crate) fn homes(&self) -> impl Iterator<Item = RefVar> + '_ {
+    /// The variables of the references in `from..`. Those that have not moved to their homes are
+    /// left out.
+    pub(crate) fn homes(&self, from: usize) -> impl Iterator<Item = RefVar> + '_ {
         self.operands
             .iter()
+            .skip(from)
             .filter_map(|operand| match operand.place {
                 Place::Home(var) => Some(var),
                 Place::Value(_) => None,

@@ -110,11 +110,13 @@ impl Translator<'_> {
     }
 
     /// Takes down the references that survive the safepoint about to be emitted: the operands that
-    /// the validator knows of, and what `live` holds. A local that is missing in there reads as a
-    /// dead value if it is read after all.
-    pub(super) fn note_survivors(&mut self, live: &[RefVar]) {
+    /// the validator knows of, those that the operator has taken but still needs, and what `others`
+    /// hold. A local that is missing there reads as a dead value if it is read after all.
+    pub(super) fn note_survivors(&mut self, others: &[RefVar]) {
         let height = self.validator.operand_stack_height();
-        let values = live.iter().map(|var| self.frame.value(&mut self.b, *var));
+        let taken = self.stack.homes(self.truth.surviving as usize);
+        let vars = taken.chain(others.iter().copied());
+        let values = vars.map(|var| self.frame.value(&mut self.b, var));
         let mut survivors: Vec<Value> = values.collect();
         for index in 0..self.truth.surviving {
             let from_top = (height - 1 - index) as usize;
@@ -124,6 +126,7 @@ impl Translator<'_> {
                 survivors.push(self.stack.peek(&mut self.b, distance));
             }
         }
+        survivors.retain(|value| !is_no_object(self.b.func, *value));
         let location = self.b.srcloc();
         let of_operator = self.truth.survivors.entry(location).or_default();
         of_operator.push(survivors);
@@ -138,6 +141,16 @@ enum Called {
     Leaf,
     /// Compiled code, or a host function.
     Code,
+}
+
+/// Whether a value is known to be null or an `i31` already, so that it needs no home.
+fn is_no_object(func: &Function, value: Value) -> bool {
+    let value = func.dfg.resolve_aliases(value);
+    let inst = func.dfg.value_def(value).inst();
+    inst.is_some_and(|inst| match func.dfg.insts[inst] {
+        InstructionData::UnaryImm { imm, .. } => imm.bits() == 0 || imm.bits() & 1 == 1,
+        _ => false,
+    })
 }
 
 /// The load that yields a value: where from, and at which offset.
