@@ -310,10 +310,10 @@ fn every_defect_is_found(abi: CodeAbi, least: [usize; 4]) {
 
 #[test]
 fn every_defect_is_found_where_objects_move() {
-    every_defect_is_found(bump_abi(), [400; 4]);
+    every_defect_is_found(bump_abi(), [300; 4]);
 }
 
 #[test]
 fn every_defect_is_found_where_objects_stay() {
-    every_defect_is_found(call_abi(), [400, 200, 0, 400]);
+    every_defect_is_found(call_abi(), [300, 200, 0, 300]);
 }
