@@ -12,6 +12,7 @@ use cranelift_codegen::ir::{
 };
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
+use std::cell::RefCell;
 
 /// A word of a stack slot, by its offset.
 pub(super) type Place = (StackSlot, i32);
@@ -44,6 +45,9 @@ pub(super) struct Homes<'a> {
     events: HashMap<Place, Vec<(u32, Event)>>,
     /// The homes that each value is stored to or loaded from.
     places: HashMap<Value, SmallVec<[Place; 1]>>,
+    /// What homes were found to hold at calls, by the calls' numbers: a home that keeps its value
+    /// over many calls is not looked at from the start each time.
+    found: RefCell<HashMap<(Place, u32), Value>>,
 }
 
 /// The homes that a call's stack map names.
@@ -125,6 +129,7 @@ impl<'a> Homes<'a> {
             moves_objects,
             events: named.into_iter().map(|place| (place, Vec::new())).collect(),
             places: HashMap::new(),
+            found: RefCell::default(),
         };
         if slots.is_empty() {
             return Ok(homes);
@@ -301,11 +306,14 @@ impl<'a> Homes<'a> {
         let mut todo = vec![(program.block(call), program.number(call))];
         while let Some((block, number)) = todo.pop() {
             let mut holds = None;
-            for (_, event) in self.before(place, block, number) {
+            for (at, event) in self.before(place, block, number) {
                 holds = match event {
                     Event::Store(stored) => Some(stored == value),
                     Event::Load(loaded) if loaded == value => Some(true),
                     Event::Named if self.moves_objects => Some(false),
+                    Event::Named if self.found.borrow().get(&(place, at)) == Some(&value) => {
+                        Some(true)
+                    }
                     _ => continue,
                 };
                 break;
@@ -321,6 +329,8 @@ impl<'a> Homes<'a> {
                 }
             }
         }
+        let at = (place, program.number(call));
+        self.found.borrow_mut().insert(at, value);
         true
     }
 }
