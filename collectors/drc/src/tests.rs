@@ -146,7 +146,7 @@ fn a_long_list_dies_in_pieces() {
     let mut roots = [GcRef::NULL];
     build_list(&mut isolate, &mut roots, length);
     isolate
-        .collect_with(CollectionKind::Automatic, &mut roots)
+        .collect_with(CollectionKind::Full, &mut roots)
         .unwrap();
     let all = live_bytes(&mut isolate);
     assert_eq!(all, u64::from(length) * 16);

@@ -99,6 +99,17 @@ pub enum HeapError {
         /// What was wrong with it.
         reason: &'static str,
     },
+    /// Roots refer to no object although no collection has begun: whoever keeps them, compiled code
+    /// or the host, lost sight of an object. Only under zeal; the heap is poisoned.
+    #[error(
+        "{count} roots held no object before the collection, so the mutator is at fault: {first}"
+    )]
+    StrayRoots {
+        /// How many there are.
+        count: u64,
+        /// The first.
+        first: String,
+    },
     /// The verifier found faults: a defect of the collector or of the code that uses it.
     #[error("the heap failed verification with {faults} faults, the first: {first}")]
     VerifyFailed {

@@ -5,7 +5,7 @@
 //! register move, keeping it in a value across calls would cost a spill.
 
 use crate::Region;
-use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{Block, Function, InstBuilder, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use windrow_core::{Addressing, AllocSpec, CodeAbi, StateOffset, WriteBarrier};
 
@@ -176,9 +176,14 @@ impl Emitter {
 
 /// The constant behind `value`, if it is one.
 pub(crate) fn constant(b: &FunctionBuilder<'_>, value: Value) -> Option<u32> {
-    let value = b.func.dfg.resolve_aliases(value);
-    let inst = b.func.dfg.value_def(value).inst()?;
-    match b.func.dfg.insts[inst] {
+    constant_in(b.func, value)
+}
+
+/// The same in a finished function.
+pub(crate) fn constant_in(func: &Function, value: Value) -> Option<u32> {
+    let value = func.dfg.resolve_aliases(value);
+    let inst = func.dfg.value_def(value).inst()?;
+    match func.dfg.insts[inst] {
         cranelift_codegen::ir::InstructionData::UnaryImm {
             opcode: cranelift_codegen::ir::Opcode::Iconst,
             imm,

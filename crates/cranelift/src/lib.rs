@@ -15,6 +15,9 @@
 //! [`exit_trampoline`] and [`host_trampoline`]; [`compile`] turns a function into code with the
 //! stack maps and trap sites that `windrow-stack` registers.
 //!
+//! [`check_safepoints`] proves of a function, however it was emitted, that no safepoint misses a
+//! reference, from what its compiler knows of types.
+//!
 //! # The fast path has no calls
 //! Only an ordinary call spills. Slow paths lie in blocks marked cold and carry their own spills
 //! and reloads, which is what Cranelift's declared references cannot do: those are spilled at
@@ -32,6 +35,7 @@ mod array;
 mod barrier;
 mod bulk;
 mod cast;
+mod check;
 mod compile;
 mod emitter;
 mod func;
@@ -49,6 +53,7 @@ pub use access::{Extension, Known, Place};
 pub use array::Elements;
 pub use bulk::ArrayPosition;
 pub use cast::{CastSource, CastTarget, Concrete, HeapType};
+pub use check::{Claim, GroundTruth, Problem, Violation, check_safepoints};
 pub use compile::{CompileError, CompiledFunction, Relocation, Symbol, compile};
 pub use emitter::Emitter;
 pub use func::{Callee, SignatureCheck};

@@ -21,7 +21,9 @@ pub use limits::{
     cycles_die_as_declared, deep_structures_are_collected, every_allocation_may_fail,
     limits_are_kept, out_of_memory_is_an_answer,
 };
-pub use roots::{a_panicking_root_source_poisons, every_root_kind_keeps_alive};
+pub use roots::{
+    a_panicking_root_source_poisons, every_root_kind_keeps_alive, stray_roots_are_told,
+};
 
 /// Makes a test of each part of the contract.
 ///
@@ -44,6 +46,7 @@ macro_rules! conformance {
             moves_as_declared
             every_root_kind_keeps_alive
             a_panicking_root_source_poisons
+            stray_roots_are_told
             barriers_are_owed_and_paid
             host_values_drop_once
             statistics_add_up

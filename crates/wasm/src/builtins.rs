@@ -26,7 +26,7 @@ pub(crate) enum Failure {
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident / $params:literal -> $result:tt, $failure:ident;)*) => {
         /// A slow path. The number after the name is that of its parameters beside the context;
-        /// they and the result are 32 bits wide.
+        /// they and the result are 32 bits wide, and the result may be a reference.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u32)]
         pub(crate) enum Builtin {
@@ -47,6 +47,11 @@ macro_rules! builtins {
                 match self { $(Self::$name => builtins!(@has $result),)* }
             }
 
+            /// Whether there is a result that refers to an object.
+            pub(crate) const fn returns_reference(self) -> bool {
+                match self { $(Self::$name => builtins!(@reference $result),)* }
+            }
+
             /// How failure shows in the result.
             pub(crate) const fn failure(self) -> Failure {
                 match self { $(Self::$name => Failure::$failure,)* }
@@ -55,17 +60,20 @@ macro_rules! builtins {
     };
     (@has ()) => { false };
     (@has u32) => { true };
+    (@has object) => { true };
+    (@reference object) => { true };
+    (@reference $other:tt) => { false };
 }
 
 builtins! {
     /// `(type id) -> ref`: a struct, its header written, its body not.
-    AllocStruct / 1 -> u32, Zero;
+    AllocStruct / 1 -> object, Zero;
     /// `(type id, length) -> ref`: an array, header and length written, its elements not.
-    AllocArray / 2 -> u32, Zero;
+    AllocArray / 2 -> object, Zero;
     /// `(module type index, data segment, offset in bytes, length) -> ref`: `array.new_data`.
-    ArrayNewData / 4 -> u32, Zero;
+    ArrayNewData / 4 -> object, Zero;
     /// `(module type index, element segment, offset, length) -> ref`: `array.new_elem`.
-    ArrayNewElem / 4 -> u32, Zero;
+    ArrayNewElem / 4 -> object, Zero;
     /// `(module type index, data segment, array, index, offset in bytes, length) -> ok`: `array.init_data`.
     /// Checks null and bounds. No safepoint.
     ArrayInitData / 6 -> u32, Zero;
@@ -106,6 +114,14 @@ builtins! {
 pub(crate) const THROW_TABLE_OFFSET: i32 = 8 + Builtin::ALL[Builtin::ALL.len() - 1].table_offset();
 
 impl Builtin {
+    /// Whether a collection may happen in it: in those that allocate.
+    pub(crate) const fn may_collect(self) -> bool {
+        matches!(
+            self,
+            Self::AllocStruct | Self::AllocArray | Self::ArrayNewData | Self::ArrayNewElem
+        )
+    }
+
     /// Offset of this builtin's address in the builtin table, in bytes.
     pub(crate) const fn table_offset(self) -> i32 {
         8 * (self as i32)

@@ -4,7 +4,7 @@
 //! for many functions; what it allocates is kept from one to the next.
 
 use crate::env::ModuleEnv;
-use crate::translate::{TranslateError, translate};
+use crate::translate::{TranslateError, Truth, translate};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::UserFuncName;
 use cranelift_codegen::isa::TargetIsa;
@@ -50,12 +50,32 @@ impl<'a> FunctionCompiler<'a> {
         Ok(compile(&mut self.context, self.isa)?)
     }
 
-    /// Validates and translates one function into the context.
+    /// Validates and translates one function into the context. Builds with debug assertions check
+    /// its safepoints.
     fn translate(
         &mut self,
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
     ) -> Result<(), TranslateError> {
+        let index = function.index;
+        let truth = self.translate_unchecked(function, body)?;
+        if cfg!(debug_assertions) {
+            let func = &self.context.func;
+            if let Err(violation) = truth.settle(func).check(func) {
+                let name = self.env.display_name(index);
+                panic!("the code of {name} would lose a reference: {violation}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Validates and translates one function into the context. Yields what its safepoints can be
+    /// checked against.
+    fn translate_unchecked(
+        &mut self,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+    ) -> Result<Truth, TranslateError> {
         self.context.clear();
         self.context.func.name = UserFuncName::user(0, function.index);
         let mut validator = function.into_validator(std::mem::take(&mut self.validation));

@@ -14,7 +14,7 @@
 //! host       calls of builtins, the slow paths of windrow-cranelift
 //! interrupt  looking whether to stop
 //! stack      the operand stack;  locals: the locals;  liveness: which of them live
-//! error      why a body is refused
+//! error      why a body is refused;  truth: what its safepoints are checked against
 //! ```
 //! References across safepoints: see `windrow_cranelift::RefFrame`. Which operands and locals are
 //! references is the validator's word, never the translator's own bookkeeping.
@@ -41,6 +41,7 @@ mod object;
 mod simd;
 mod stack;
 mod table;
+mod truth;
 mod variable;
 
 use crate::env::{ModuleEnv, Repr};
@@ -66,6 +67,7 @@ use windrow_cranelift::{Emitter, RefFrame, RefVar, check_stack};
 
 pub(crate) use error::TranslateError;
 pub(crate) use host::builtin_signature;
+pub(crate) use truth::Truth;
 
 /// The namespace in which a direct call names a function of the same module by its index.
 pub(crate) const FUNCTION_NAMESPACE: u32 = 0;
@@ -93,7 +95,8 @@ pub(crate) fn clif_signature(env: &ModuleEnv, ty: &FuncType) -> Signature {
     signature
 }
 
-/// Validates the body of a function and fills `func`, which is empty, with its CLIF.
+/// Validates the body of a function and fills `func`, which is empty, with its CLIF. Yields what its
+/// safepoints can be checked against.
 ///
 /// # Errors
 /// [`TranslateError::Invalid`], [`TranslateError::Unsupported`].
@@ -104,7 +107,7 @@ pub(crate) fn translate(
     body: &FunctionBody<'_>,
     builder: &mut FunctionBuilderContext,
     func: &mut ir::Function,
-) -> Result<(), TranslateError> {
+) -> Result<Truth, TranslateError> {
     let ty = env.function_signature(validator.index());
     func.signature = clif_signature(env, ty);
     check_stack(func, VmOffsets::STATE);
@@ -117,7 +120,7 @@ pub(crate) fn translate(
     translator.body(body)?;
     translator.b.seal_all_blocks();
     translator.b.finalize(isa.frontend_config());
-    Ok(())
+    Ok(translator.truth)
 }
 
 /// The state of one function's translation.
@@ -140,6 +143,7 @@ struct Translator<'a> {
     safepoints: usize,
     /// References that survived them, counted once each.
     spills: usize,
+    truth: Truth,
     functions: HashMap<u32, FuncRef>,
     signatures: HashMap<u32, SigRef>,
     types: HashMap<u32, Arc<TypeInfo>>,
@@ -168,6 +172,7 @@ impl<'a> Translator<'a> {
             liveness: LivenessBuilder::new(0).finish(),
             safepoints: 0,
             spills: 0,
+            truth: Truth::new(env.abi.mutator.moves_objects),
             functions: HashMap::new(),
             signatures: HashMap::new(),
             types: HashMap::new(),
@@ -187,6 +192,7 @@ impl<'a> Translator<'a> {
         self.host.set_context(context);
         let null = self.b.ins().iconst(types::I32, 0);
         self.locals = Locals::new(null);
+        self.truth.note_dead(null);
         for index in 0..self.validator.len_locals() {
             let ty = self
                 .validator
@@ -194,7 +200,10 @@ impl<'a> Translator<'a> {
                 .expect("a local of the function");
             let repr = self.env.repr(ty);
             let value = match params.get(index as usize) {
-                Some(value) => *value,
+                Some(value) => {
+                    self.truth.note(self.validator, *value, Some(ty));
+                    *value
+                }
                 None => zero(&mut self.b, repr),
             };
             self.locals
@@ -225,10 +234,15 @@ impl<'a> Translator<'a> {
             let (op, offset) = reader.read_with_offset()?;
             self.validator.op(offset, &op)?;
             self.b.set_srcloc(source_location(offset));
+            if cfg!(debug_assertions) && liveness::is_safepoint(&op) {
+                self.note_height(&op);
+            }
             self.operator(&op, offset)?;
-            let (env, validator) = (self.env, &*self.validator);
-            self.stack.set_types(|distance| {
-                operand_type(env, validator.get_operand_type(distance).flatten())
+            let (env, validator, truth) = (self.env, &*self.validator, &mut self.truth);
+            self.stack.set_types(|distance, value| {
+                let ty = validator.get_operand_type(distance).flatten();
+                truth.note(validator, value, ty);
+                operand_type(env, ty)
             });
         }
         reader.finish()?;
@@ -279,10 +293,14 @@ impl<'a> Translator<'a> {
         let to = self.stack.len();
         self.stack
             .move_to_homes(&mut self.b, &mut self.frame, from, to);
-        let mut live: Vec<RefVar> = self.stack.homes().collect();
+        let mut live: Vec<RefVar> = self.stack.homes(0).collect();
+        let operands = live.len();
         live.extend(self.caught_exceptions());
         live.extend(self.locals.live(&self.liveness, self.safepoints));
         self.spills += live.len();
+        if cfg!(debug_assertions) {
+            self.note_survivors(&live[operands..]);
+        }
         live
     }
 

@@ -13,8 +13,8 @@ impl Isolate {
     /// Collects, with nothing in flight.
     ///
     /// # Errors
-    /// What poisons the heap: [`HeapError::Corrupt`], [`HeapError::CorruptStack`], or
-    /// [`HeapError::VerifyFailed`] under zeal. [`HeapError::CollectionForbidden`] in a
+    /// What poisons the heap: [`HeapError::Corrupt`], [`HeapError::CorruptStack`], or under zeal
+    /// [`HeapError::StrayRoots`] and [`HeapError::VerifyFailed`]. [`HeapError::CollectionForbidden`] in a
     /// [`NoGc`](crate::NoGc) scope.
     ///
     /// # Panics
@@ -43,7 +43,12 @@ impl Isolate {
         let mut dead = DeadValues::default();
         // Should a root source panic, this stays.
         self.poisoned = OnceCell::from(HeapError::CollectionCutShort);
-        let result = self.run_collection(kind, in_flight, &mut dead);
+        let left = if self.config.zeal.verify {
+            self.check_roots_left(in_flight)
+        } else {
+            Ok(())
+        };
+        let result = left.and_then(|()| self.run_collection(kind, in_flight, &mut dead));
         self.poisoned.take();
         let pause = start.elapsed();
         match kind {

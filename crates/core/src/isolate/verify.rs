@@ -3,7 +3,8 @@
 //! Independent of how any collector found its way: it lists the objects the heap says it has,
 //! then checks that every reference in them and in every root is null, an `i31` or the start of
 //! one of them, of a type its slot may hold. Linear in the heap; under zeal it runs after each
-//! collection.
+//! collection. Before a collection the roots alone are checked, as the mutator left them at the
+//! safepoint: what is wrong then is no collector's fault.
 
 use super::{Isolate, heap_context};
 use crate::collector::{GcHeap, Violation};
@@ -58,6 +59,28 @@ impl RootVisitor for RootChecker<'_> {
     }
 }
 
+/// Takes down what roots refer to.
+#[derive(Default)]
+struct RootList {
+    /// By object, the first root that refers to it, and how many do.
+    objects: HashMap<ObjectRef, (RootKind, u64)>,
+    /// References that no object can have.
+    strays: Vec<(RootKind, GcRef)>,
+}
+
+impl RootVisitor for RootList {
+    fn visit(&mut self, kind: RootKind, slot: &mut GcRef) {
+        let reference = *slot;
+        match reference.as_object() {
+            Some(object) if object.to_ref() == reference => {
+                self.objects.entry(object).or_insert((kind, 0)).1 += 1;
+            }
+            _ if reference.is_null() || reference.is_i31() => {}
+            _ => self.strays.push((kind, reference)),
+        }
+    }
+}
+
 fn is_valid(reference: GcRef, objects: &Objects) -> bool {
     reference.is_null()
         || reference.is_i31()
@@ -107,6 +130,40 @@ impl Isolate {
         faults.result()
     }
 
+    /// Checks that every root, and what is in flight, is null, an `i31` or an object, before a
+    /// collection. Costs a walk over the objects, with a map of those that roots refer to.
+    ///
+    /// # Errors
+    /// [`HeapError::StrayRoots`], and where heap or stack cannot be followed, as [`Self::verify`].
+    pub(super) fn check_roots_left(&mut self, in_flight: &mut [GcRef]) -> Result<(), HeapError> {
+        let mut roots = RootList::default();
+        for reference in in_flight {
+            roots.visit(RootKind::InFlight, reference);
+        }
+        self.visit_roots(&mut roots)?;
+        let RootList {
+            mut objects,
+            mut strays,
+        } = roots;
+        if !objects.is_empty() {
+            let context = heap_context!(self);
+            self.heap.visit_objects(&context, &mut |object, _| {
+                objects.remove(&object);
+            })?;
+        }
+        let mut count = strays.len() as u64;
+        for (object, (kind, roots)) in objects {
+            count += roots;
+            strays.push((kind, object.to_ref()));
+        }
+        strays.first().map_or(Ok(()), |(kind, reference)| {
+            Err(HeapError::StrayRoots {
+                count,
+                first: format!("a root of kind {kind:?} holds {reference:?}"),
+            })
+        })
+    }
+
     fn check_slots(&mut self, objects: &Objects, faults: &mut Faults) {
         let tables = &self.tables;
         let registry = &self.config.types;
@@ -144,14 +201,17 @@ impl Isolate {
     }
 
     fn check_roots(&mut self, objects: &Objects, faults: &mut Faults) -> Result<(), HeapError> {
-        let mut checker = RootChecker { objects, faults };
-        self.handles.visit(&mut checker);
+        self.visit_roots(&mut RootChecker { objects, faults })
+    }
+
+    fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
+        self.handles.visit(visitor);
         let activations = ActivationList {
             current: self.state.activation,
             outer: &self.activations,
         };
         for source in &mut self.sources {
-            source.visit_roots(activations, &mut checker)?;
+            source.visit_roots(activations, visitor)?;
         }
         Ok(())
     }

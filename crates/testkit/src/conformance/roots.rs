@@ -1,11 +1,11 @@
-//! Roots: every kind alone keeps an object alive; a source that panics.
+//! Roots: every kind alone keeps an object alive; a source that panics; roots that hold no object.
 
 use super::scene::{MEMORIES, Scene};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use windrow_core::{
     ActivationList, CollectionKind, Collector, GcRef, HeapError, HostValue, RootKind, RootSource,
-    RootVisitor,
+    RootVisitor, Zeal,
 };
 
 /// A list of 100 nodes held by one root of each kind in turn, or by a handle, or in flight, is
@@ -111,5 +111,45 @@ pub fn a_panicking_root_source_poisons(collector: &Arc<dyn Collector>) {
         next.collect();
         let node = next.object(root);
         assert_eq!(next.isolate.load_u64(node, next.number), 3);
+    }
+}
+
+/// Under zeal a root that is neither null, an `i31` nor the start of an object is told of before
+/// the collection, and the heap is poisoned: what holds it is at fault, and not the collector.
+///
+/// # Panics
+/// Where it is not so.
+pub fn stray_roots_are_told(collector: &Arc<dyn Collector>) {
+    for memory in MEMORIES {
+        for (distance, is_in_flight) in [(0, false), (8, false), (4, false), (1 << 20, true)] {
+            let verify = Zeal {
+                verify: true,
+                ..Zeal::OFF
+            };
+            let mut scene = Scene::try_new(collector, memory, |config| config.zeal = verify)
+                .expect("an isolate");
+            let node = scene.node(GcRef::NULL, 3).expect("there is room").to_ref();
+            let stray = GcRef::from_bits(node.bits() + distance);
+            scene.root(node);
+            scene.root(GcRef::NULL);
+            scene.root(GcRef::from_i31(-5));
+            let mut in_flight = [GcRef::NULL];
+            if is_in_flight {
+                in_flight[0] = stray;
+            } else {
+                scene.root(stray);
+            }
+            let collected = scene
+                .isolate
+                .collect_with(CollectionKind::Full, &mut in_flight);
+            if distance == 0 {
+                assert_eq!(collected, Ok(()), "every root holds what it may");
+                continue;
+            }
+            let told = matches!(&collected, Err(HeapError::StrayRoots { count: 1, .. }));
+            assert!(told, "{distance} bytes beside an object: {collected:?}");
+            let again = scene.isolate.collect(CollectionKind::Full);
+            assert_eq!(again, collected, "the heap is poisoned");
+        }
     }
 }

@@ -8,6 +8,7 @@ use windrow::jit::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
 use windrow_cranelift::{IsaOptions, native_isa};
 
 mod golden;
+mod mutations;
 mod operators;
 mod safepoints;
 

@@ -156,6 +156,7 @@ impl Translator<'_> {
     ) -> Vec<Value> {
         let signature = self.signature_ref(callee.type_index);
         let (locals, liveness, safepoint) = (&mut self.locals, &self.liveness, self.safepoints);
+        let truth = &mut self.truth;
         self.frame.try_call(
             &mut self.b,
             live,
@@ -165,6 +166,7 @@ impl Translator<'_> {
                 Target::Code(_, code) => b.ins().try_call_indirect(code, args, table),
             },
             |frame, b, exception| {
+                truth.note_exception(exception);
                 locals.kill_dead(b, frame, liveness, safepoint);
                 b.ins().jump(dispatch, &[exception.into()]);
             },

@@ -57,11 +57,13 @@ impl OperandStack {
         });
     }
 
-    /// Tells the types of the operands just pushed, by distance from the top.
-    pub(crate) fn set_types(&mut self, mut ty: impl FnMut(usize) -> OperandType) {
+    /// Tells the types of the operands just pushed, by distance from the top and value.
+    pub(crate) fn set_types(&mut self, mut ty: impl FnMut(usize, Value) -> OperandType) {
         let len = self.operands.len();
         for (index, operand) in self.operands.iter_mut().enumerate().skip(self.untyped_from) {
-            operand.ty = ty(len - 1 - index);
+            if let Place::Value(value) = operand.place {
+                operand.ty = ty(len - 1 - index, value);
+            }
         }
         self.untyped_from = len;
     }
@@ -153,10 +155,12 @@ impl OperandStack {
         }
     }
 
-    /// The variables of all references. Those that have not moved to their homes are left out.
-    pub(crate) fn homes(&self) -> impl Iterator<Item = RefVar> + '_ {
+    /// The variables of the references in `from..`. Those that have not moved to their homes are
+    /// left out.
+    pub(crate) fn homes(&self, from: usize) -> impl Iterator<Item = RefVar> + '_ {
         self.operands
             .iter()
+            .skip(from)
             .filter_map(|operand| match operand.place {
                 Place::Home(var) => Some(var),
                 Place::Value(_) => None,

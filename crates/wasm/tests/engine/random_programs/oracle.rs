@@ -1,6 +1,6 @@
 //! An interpreter of random programs, in which references cannot go stale.
 
-use super::{FUEL, LOCALS, Label, Statement, label, mask};
+use super::program::{FUEL, Frame, LOCALS, Label, Statement, label, mask};
 
 /// An index into the machine's objects; `None` is null.
 type Ref = Option<usize>;
@@ -112,7 +112,7 @@ impl Machine {
                 }
             }
             Statement::Fold(local) => self.fold(self.get(local)),
-            Statement::Array { to, from, .. } => self.set(to, self.get(from)),
+            Statement::Through { to, from, .. } => self.set(to, self.get(from)),
             Statement::Null(local) => self.set(local, None),
             Statement::Table {
                 to,
@@ -183,6 +183,19 @@ impl Machine {
                 self.within(Label::Block, arm)?;
             }
             Statement::IfRef { .. } => self.if_ref(statement)?,
+            Statement::Swap {
+                locals,
+                frame,
+                condition,
+                body,
+            } => {
+                let mut held = locals.map(|local| self.get(local));
+                if self.runs(*frame, *condition, body)? {
+                    held.reverse();
+                }
+                self.set(locals[0], held[0]);
+                self.set(locals[1], held[1]);
+            }
             Statement::BranchIf {
                 label: number,
                 local,
@@ -264,6 +277,20 @@ impl Machine {
                 value,
             }),
             Err(flow) => Err(flow),
+        }
+    }
+
+    /// Runs a frame with two parameters. Whether they come out as they went in.
+    fn runs(&mut self, frame: Frame, condition: u32, body: &[Statement]) -> Result<bool, Flow> {
+        if matches!(frame, Frame::If) && !self.go_on(condition) {
+            return Ok(false);
+        }
+        loop {
+            self.within(Label::Hidden, body)?;
+            let again = matches!(frame, Frame::Loop | Frame::Block) && self.go_on(condition);
+            if !again || matches!(frame, Frame::Block) {
+                return Ok(true);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Random programs as text.
 
-use super::{FUEL, LOCALS, Label, Statement, label, mask};
+use super::program::{FUEL, Frame, LOCALS, Label, Statement, label, mask};
+use super::ways::{FUNCTIONS, WAYS};
 
 struct Writer {
     text: String,
@@ -43,9 +44,9 @@ impl Writer {
                 self.push(&format!("(call $link (local.get {from}) (local.get {to}))"));
             }
             Statement::Fold(local) => self.push(&format!("(call $fold (local.get {local}))")),
-            Statement::Array { to, from, len } => self.push(&format!(
-                "(local.set {to} (array.get $boxes (array.new $boxes (local.get {from}) (i32.const {})) (i32.const {len})))",
-                len + 1
+            Statement::Through { to, from, way } => self.push(&format!(
+                "(local.get {from}) {} (local.set {to})",
+                WAYS[*way].replace("REF", REF)
             )),
             Statement::Null(local) => self.push(&format!("(local.set {local} (ref.null $box))")),
             Statement::Hold(local, body) => {
@@ -53,7 +54,11 @@ impl Writer {
                 self.statements(body);
                 self.push("(call $fold)");
             }
-            Statement::HoldTwo { to, held: [first, second], body } => {
+            Statement::HoldTwo {
+                to,
+                held: [first, second],
+                body,
+            } => {
                 self.push(&format!("(local.get {first}) (local.get {second})"));
                 self.statements(body);
                 self.push(&format!("(local.set {to} (call $join))"));
@@ -124,6 +129,7 @@ impl Writer {
                     "(call $fold) (local.get {local}) end (local.set {to})"
                 ));
             }
+            Statement::Swap { .. } => self.swap(statement),
             Statement::BranchIf {
                 label,
                 local,
@@ -162,6 +168,32 @@ impl Writer {
             )),
             _ => unreachable!("written by the caller"),
         }
+    }
+
+    fn swap(&mut self, statement: &Statement) {
+        let Statement::Swap {
+            locals: [first, second],
+            frame,
+            condition: mask,
+            body,
+        } = statement
+        else {
+            unreachable!("checked by the caller")
+        };
+        self.push(&format!("(local.get {first}) (local.get {second})"));
+        let ty = format!("(param {REF} {REF}) (result {REF} {REF})");
+        let condition = condition(*mask);
+        match frame {
+            Frame::Block => self.push(&format!("block {ty}")),
+            Frame::Loop => self.push(&format!("loop {ty}")),
+            Frame::If => self.push(&format!("{condition} if {ty}")),
+        }
+        self.within(Label::Hidden, body);
+        match frame {
+            Frame::Block | Frame::Loop => self.push(&format!("(br_if 0 {condition})")),
+            Frame::If => self.push("else (call $swap)"),
+        }
+        self.push(&format!("end (local.set {first}) (local.set {second})"));
     }
 
     fn try_table(&mut self, statement: &Statement) {
@@ -249,6 +281,8 @@ pub(crate) fn module(statements: &[Statement]) -> String {
     writer.statements(statements);
     format!(
         r#"(module
+          (import "host" "pass" (func $pass (param anyref) (result anyref)))
+          (import "host" "collect" (func $collect))
           (type $box (struct (field (mut i32)) (field (mut (ref null $box)))))
           (type $boxes (array (mut (ref null $box))))
           (tag $t0 (param {REF}))
@@ -282,6 +316,7 @@ pub(crate) fn module(statements: &[Statement]) -> String {
             (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))
             (i32.and (i32.gt_s (global.get $fuel) (i32.const 0))
               (i32.ne (i32.const 0) (i32.and (i32.xor (global.get $sum) (global.get $fuel)) (local.get $mask)))))
+          {functions}
           (func (export "run") (result i32) (local {locals}) (local $e exnref)
             (local.set 0 (block $thrown (result {REF})
               (try_table (catch $t0 $thrown) (catch $t1 $thrown) {body})
@@ -290,5 +325,6 @@ pub(crate) fn module(statements: &[Statement]) -> String {
             (global.get $sum)))"#,
         locals = format!("{REF} ").repeat(LOCALS as usize),
         body = writer.text,
+        functions = FUNCTIONS.replace("REF", REF),
     )
 }
