@@ -46,7 +46,7 @@ impl Guest<'_> {
         let is_poisoned = poison == Some(&error);
         let in_order = match &error {
             HeapError::HeapFull { .. } => poison.is_none(),
-            HeapError::Corrupt(_) => self.is_harmed && is_poisoned,
+            HeapError::Corrupt(_) | HeapError::StrayRoots { .. } => self.is_harmed && is_poisoned,
             HeapError::VerifyFailed { .. } => self.is_harmed && (is_poisoned || poison.is_none()),
             _ => false,
         };
@@ -97,6 +97,7 @@ fn name(error: &HeapError) -> &'static str {
     match error {
         HeapError::HeapFull { .. } => FULL,
         HeapError::VerifyFailed { .. } => "failed verification",
+        HeapError::StrayRoots { .. } => "stray roots",
         HeapError::Corrupt(Corruption::Header { .. }) => "corrupt: header",
         HeapError::Corrupt(Corruption::Size { .. }) => "corrupt: size",
         HeapError::Corrupt(Corruption::Reference { .. }) => "corrupt: reference",

@@ -14,5 +14,6 @@ mod linking;
 mod programs;
 mod random_programs;
 mod sharing;
+mod storm;
 mod tail_calls;
 mod vectors;
