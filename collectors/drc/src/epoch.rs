@@ -112,7 +112,6 @@ impl<'a, M: Memory> Counting<'a, M> {
             young_large.push(object);
         }
         self.heap.log.clear();
-        self.heap.is_log_lost = false;
         self.heap.objects = 0;
         self.heap.unreferenced.clear();
         self.heap.dying.clear();
@@ -222,7 +221,9 @@ impl<'a, M: Memory> Counting<'a, M> {
         }
         self.heap.objects += 1;
         if has_refs {
-            self.log_bits.arm(start, bytes);
+            if self.heap.is_logged {
+                self.log_bits.arm(start, bytes);
+            }
             self.gray.push(object);
         }
         Ok(self.heap.counts.at(object))

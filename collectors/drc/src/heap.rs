@@ -5,8 +5,8 @@ use crate::counts::Counts;
 use crate::epoch::Counting;
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, Corruption, GcHeap, GcRef, HeapContext,
-    HeapError, HeapLimits, LargeObjects, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES, SideTable,
-    Usage, Violation, load_ref, visit_objects, with_memory,
+    HeapError, HeapLimits, LargeObjects, LogBits, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES,
+    SideTable, Usage, Violation, load_ref, visit_objects, with_memory,
 };
 
 /// What a page belongs to: an entry of the trusted page table.
@@ -32,6 +32,12 @@ const MIN_TRACE_BYTES: u64 = 8 << 20;
 /// be allocated in them, so that the dead do not pile up.
 const KILLS_PER_64_BYTES: u32 = 8;
 
+/// The shortest log that may be given up: applying it takes a fraction of a millisecond.
+pub(crate) const MIN_LOG: usize = 4096;
+
+/// The most epochs in a row that are not logged because logs were given up before them.
+const MAX_UNLOGGED: u32 = 8;
+
 /// A slot of a counted object that was overwritten, and what it held when the epoch began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Logged {
@@ -47,10 +53,13 @@ pub(crate) struct DrcHeap {
     pub(crate) large: LargeObjects,
     /// One entry a page: see [`page_kind`].
     pub(crate) pages: SideTable<u8, PAGE_SHIFT>,
-    /// Slots overwritten since the epoch began, as long as the epoch is to end by them.
+    /// Slots overwritten since the epoch began, if it is logged.
     pub(crate) log: Vec<Logged>,
-    /// Whether a backup trace is due because the log grew too long, and is not kept any more.
-    pub(crate) is_log_lost: bool,
+    /// Whether stores are logged in this epoch: otherwise it ends with a backup trace.
+    pub(crate) is_logged: bool,
+    /// How many epochs are not to be logged yet, and how many it were the last time.
+    unlogged_left: u32,
+    unlogged: u32,
     /// Counted objects.
     pub(crate) objects: usize,
     /// Counted objects without references that roots held when the epoch began.
@@ -88,7 +97,9 @@ impl DrcHeap {
             large: LargeObjects::default(),
             pages: SideTable::zeroed()?,
             log: Vec::new(),
-            is_log_lost: false,
+            is_logged: true,
+            unlogged_left: 0,
+            unlogged: 0,
             objects: 0,
             unreferenced: Vec::new(),
             dying: Vec::new(),
@@ -106,17 +117,32 @@ impl DrcHeap {
         })
     }
 
-    /// Takes note of an overwritten slot. A log half as long as there are objects is given up: a trace
-    /// of these costs no more than to apply it.
-    fn log(&mut self, slot: u32, old: GcRef) {
-        if self.is_log_lost {
+    /// Gives the log up where it is half as long as there are objects: a trace of these costs no more
+    /// than to apply it, and until then stores owe nothing.
+    fn keep_log_short(&mut self, log_bits: &mut LogBits) {
+        if self.log.len() <= MIN_LOG.max(self.objects / 2) {
             return;
         }
-        self.log.push(Logged { slot, old });
-        if self.log.len() > self.objects / 2 {
-            self.is_log_lost = true;
-            self.log.clear();
+        self.is_logged = false;
+        self.log.clear();
+        for block in self.blocks.used() {
+            log_bits.disarm(block, self.blocks.block_bytes());
         }
+        for (object, bytes) in self.large.iter() {
+            log_bits.disarm(object.offset(), bytes);
+        }
+    }
+
+    /// Before a backup trace: whether to log the epoch after it. Where a log was given up the next
+    /// epoch is not logged; where that happens again and again, the next two, four, eight.
+    fn choose_logging(&mut self) {
+        if self.unlogged_left > 0 {
+            self.unlogged_left -= 1;
+        } else if !self.is_logged {
+            self.unlogged = (2 * self.unlogged).clamp(1, MAX_UNLOGGED);
+            self.unlogged_left = self.unlogged;
+        }
+        self.is_logged = self.unlogged_left == 0;
     }
 
     fn committed_bytes(&self, more_blocks: u64) -> u64 {
@@ -295,8 +321,13 @@ impl GcHeap for DrcHeap {
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError> {
         let traces = kind == CollectionKind::Full
-            || self.is_log_lost
+            || !self.is_logged
             || self.counted_bytes() >= self.trace_bytes;
+        if traces {
+            self.choose_logging();
+        } else {
+            self.unlogged = 0;
+        }
         let (types, zeal) = (cx.types, cx.zeal);
         with_memory!(&mut *cx.memory, memory => {
             let mut counting = Counting::new(self, memory, types, cx.log_bits, zeal);
@@ -338,7 +369,8 @@ impl GcHeap for DrcHeap {
     ) {
         if cx.log_bits.take(slot) {
             let old = load_ref(cx.memory, slot);
-            self.log(slot, old);
+            self.log.push(Logged { slot, old });
+            self.keep_log_short(cx.log_bits);
         }
     }
 
@@ -351,8 +383,12 @@ impl GcHeap for DrcHeap {
     ) {
         let memory = &*cx.memory;
         cx.log_bits.take_range(first_slot, count, |slot| {
-            self.log(slot, load_ref(memory, slot));
+            self.log.push(Logged {
+                slot,
+                old: load_ref(memory, slot),
+            });
         });
+        self.keep_log_short(cx.log_bits);
     }
 
     fn visit_objects(

@@ -362,3 +362,38 @@ fn large_objects_are_counted_and_freed() {
     collect(&mut isolate, &mut roots);
     assert_eq!(live_bytes(&mut isolate), both / 2);
 }
+
+/// Where more slots are overwritten than there are objects to trace, stores are not logged for some
+/// epochs; counts are right again when they are.
+#[test]
+fn a_log_that_grows_too_long_is_given_up_for_a_while() {
+    for memory in MEMORIES.iter().copied() {
+        let mut isolate = isolate_in(memory, 16 << 20, Zeal::OFF);
+        let node = node_type(&mut isolate, 2);
+        let refs = array_type(&mut isolate, FieldType::mutable(ValType::ANYREF));
+        let slots = u32::try_from(2 * crate::heap::MIN_LOG).unwrap();
+        let mut roots = [GcRef::NULL];
+        roots[0] = isolate
+            .alloc_array(refs, slots, &mut roots)
+            .unwrap()
+            .to_ref();
+        collect(&mut isolate, &mut roots);
+        // Many stores, then few, for longer than the log may be off.
+        for round in 0..40 {
+            let stores = if round < 10 { slots } else { 10 };
+            for slot in 0..stores {
+                let new = isolate.alloc_struct(node, &mut roots).unwrap();
+                isolate.write_ref(object(roots[0]), ELEMENTS + 4 * slot, new.to_ref());
+            }
+            isolate.verify().unwrap();
+            collect(&mut isolate, &mut roots);
+            let array = u64::from((ELEMENTS + 4 * slots).next_multiple_of(8));
+            assert_eq!(live_bytes(&mut isolate), array + u64::from(slots) * 16);
+        }
+        for slot in 0..slots {
+            isolate.write_ref(object(roots[0]), ELEMENTS + 4 * slot, GcRef::NULL);
+        }
+        collect(&mut isolate, &mut roots);
+        assert!(live_bytes(&mut isolate) < 100_000);
+    }
+}

@@ -8,7 +8,7 @@ impl DrcHeap {
     /// Checks the heap's own accounts, reporting each fault. Linear in the counted objects.
     pub(crate) fn check(&self, cx: &HeapContext<'_>, report: &mut dyn FnMut(String)) {
         self.blocks.verify(&self.counts, report);
-        if !self.is_log_lost {
+        if self.is_logged {
             self.check_counts(cx, report);
         }
         self.check_lists(report);
