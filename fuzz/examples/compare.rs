@@ -20,7 +20,8 @@ compare FILE [--setting BYTE] [--seed N]
   --seed N        which modules (0); for a file, which arguments
   --only CASE     only this module of the seed, and where it was written
   --keep-going    do not stop at the first difference
-  --setting BYTE  which engine for a file (0)";
+  --setting BYTE  which engine for a file (0)
+A file that is no module is a case of the target `differential`, whose module is written out.";
 
 /// Random bytes a module is made from.
 const BYTES: std::ops::Range<usize> = 500..6000;
@@ -92,11 +93,19 @@ fn main() -> ExitCode {
 }
 
 fn compare_file(options: &Options, file: &PathBuf) -> Result<bool, String> {
-    let wasm = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let case = Case {
-        setting: Setting::of_byte(options.setting),
-        seed: options.seed,
-        wasm,
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let case = if bytes.starts_with(b"\0asm") {
+        Case {
+            setting: Setting::of_byte(options.setting),
+            seed: options.seed,
+            wasm: bytes,
+        }
+    } else {
+        let case = Case::of_bytes(&bytes).ok_or("too few bytes for a case")?;
+        let path = std::env::temp_dir().join("windrow-case.wasm");
+        std::fs::write(&path, &case.wasm).map_err(|error| error.to_string())?;
+        println!("{} with --seed {}", path.display(), case.seed);
+        case
     };
     println!("{:?}", case.setting);
     match case.compare() {
