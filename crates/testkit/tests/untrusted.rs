@@ -7,7 +7,7 @@ use windrow_null::NullCollector;
 use windrow_testkit::{Effort, MemoryChoice, prove_untrusted};
 
 /// Cases for each collector and memory where the environment asks for no other number. Miri takes
-/// a quarter of a minute for each.
+/// minutes for each.
 const CASES: u32 = if cfg!(miri) { 1 } else { 1000 };
 
 fn withstands(collector: Arc<dyn Collector>, memory: MemoryChoice) {
