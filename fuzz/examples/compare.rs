@@ -7,19 +7,21 @@ use std::io::{IsTerminal, Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use windrow_fuzz::differential::{Case, Compared, Figures};
 use windrow_fuzz::random::Random;
 use windrow_fuzz::setting::Setting;
 
 const USAGE: &str = "\
-compare [--modules N] [--seed N] [--only CASE] [--keep-going]
+compare [--modules N | --seconds N] [--seed N] [--only CASE] [--keep-going]
 compare FILE [--setting BYTE] [--seed N]
   --modules N     how many modules (1000)
+  --seconds N     as many modules as there is time for
   --seed N        which modules (0); for a file, which arguments
   --only CASE     only this module of the seed, and where it was written
   --keep-going    do not stop at the first difference
-  --setting BYTE  which engine for a file (0)";
+  --setting BYTE  which engine for a file (0)
+A file that is no module is a case of the target `differential`, whose module is written out.";
 
 /// Random bytes a module is made from.
 const BYTES: std::ops::Range<usize> = 500..6000;
@@ -27,6 +29,7 @@ const BYTES: std::ops::Range<usize> = 500..6000;
 #[derive(Debug)]
 struct Options {
     modules: u64,
+    seconds: Option<u64>,
     seed: u64,
     only: Option<u64>,
     keep_going: bool,
@@ -47,6 +50,7 @@ struct Tally {
 fn options() -> Result<Options, String> {
     let mut options = Options {
         modules: 1000,
+        seconds: None,
         seed: 0,
         only: None,
         keep_going: false,
@@ -61,6 +65,7 @@ fn options() -> Result<Options, String> {
         };
         match arg.as_str() {
             "--modules" => options.modules = number()?,
+            "--seconds" => options.seconds = Some(number()?),
             "--seed" => options.seed = number()?,
             "--only" => options.only = Some(number()?),
             "--keep-going" => options.keep_going = true,
@@ -88,11 +93,19 @@ fn main() -> ExitCode {
 }
 
 fn compare_file(options: &Options, file: &PathBuf) -> Result<bool, String> {
-    let wasm = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let case = Case {
-        setting: Setting::of_byte(options.setting),
-        seed: options.seed,
-        wasm,
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let case = if bytes.starts_with(b"\0asm") {
+        Case {
+            setting: Setting::of_byte(options.setting),
+            seed: options.seed,
+            wasm: bytes,
+        }
+    } else {
+        let case = Case::of_bytes(&bytes).ok_or("too few bytes for a case")?;
+        let path = std::env::temp_dir().join("windrow-case.wasm");
+        std::fs::write(&path, &case.wasm).map_err(|error| error.to_string())?;
+        println!("{} with --seed {}", path.display(), case.seed);
+        case
     };
     println!("{:?}", case.setting);
     match case.compare() {
@@ -109,18 +122,20 @@ fn compare_file(options: &Options, file: &PathBuf) -> Result<bool, String> {
 fn compare_all(options: &Options) -> bool {
     let start = Instant::now();
     let mut tally = Tally::default();
-    let cases = match options.only {
-        Some(only) => only..only + 1,
-        None => 0..options.modules,
+    let cases = match (options.only, options.seconds) {
+        (Some(only), _) => only..only + 1,
+        (None, Some(_)) => 0..u64::MAX,
+        (None, None) => 0..options.modules,
     };
+    let time = options.seconds.map(Duration::from_secs);
     for number in cases {
         compare_one(options, number, &mut tally);
-        if tally.differences > 0 && !options.keep_going {
+        let over = time.is_some_and(|time| start.elapsed() >= time);
+        if over || tally.differences > 0 && !options.keep_going {
             break;
         }
         if stderr().is_terminal() && number % 16 == 0 {
-            let share = number * 100 / options.modules.max(1);
-            eprint!("\r{number} of {} ({share} %)", options.modules);
+            eprint!("\r{}", progress(options, number, start));
             let _ = stderr().flush();
         }
     }
@@ -129,6 +144,14 @@ fn compare_all(options: &Options) -> bool {
     }
     report(&tally, start);
     tally.differences == 0
+}
+
+/// How far the command is, as a line.
+fn progress(options: &Options, number: u64, start: Instant) -> String {
+    match options.seconds {
+        Some(seconds) => format!("{number} in {} of {seconds} s", start.elapsed().as_secs()),
+        None => format!("{number} of {}", options.modules),
+    }
 }
 
 fn compare_one(options: &Options, number: u64, tally: &mut Tally) {

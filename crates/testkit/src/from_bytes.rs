@@ -15,6 +15,7 @@ const MAX_DAMAGE: usize = 12;
 
 const MAX_GARBAGE: u16 = 150;
 const MAX_POPULATE: u16 = 600;
+const MAX_BURIED: u16 = 20;
 const MAX_ELEMENTS: u32 = 5000;
 
 impl<'a> Arbitrary<'a> for TestCase {
@@ -86,6 +87,7 @@ fn bounded_step(mut step: Step) -> Step {
         },
         Step::Garbage { count, .. } => *count %= MAX_GARBAGE,
         Step::Populate { count, .. } => *count %= MAX_POPULATE,
+        Step::Bury { count, .. } => *count %= MAX_BURIED,
         Step::CopyElements { count, .. } | Step::FillElements { count, .. } => {
             *count %= MAX_ELEMENTS;
         }

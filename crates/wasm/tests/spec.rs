@@ -3,6 +3,8 @@
 //! A script passes if every directive does. What cannot is listed in [`KNOWN`] with its reason: a
 //! feature the engine has not, or rules that later versions of the standard changed. A script that
 //! is listed and passes fails the test, as does one that misses something else than listed.
+//!
+//! `WINDROW_ZEAL=1` collects at every allocation of every script (2: at every second one, …).
 
 #![expect(clippy::print_stdout, reason = "figures, for those who ask for them")]
 
@@ -127,10 +129,16 @@ fn run(config: &Config, files: impl Iterator<Item = TestFile<'static>>) -> u64 {
     collections
 }
 
-/// Runs scripts on every collector.
+/// Runs scripts on every collector, under the zeal that the environment asks for.
 fn everywhere(memory: MemoryKind, files: impl Fn() -> Vec<TestFile<'static>>) {
+    let every = std::env::var("WINDROW_ZEAL").map_or(0, |every| {
+        every
+            .parse()
+            .expect("WINDROW_ZEAL is a number of allocations")
+    });
     for collector in CollectorKind::ALL {
         let config = Config::new().collector(*collector).memory(memory);
+        let config = config.zeal(Zeal::every(every));
         run(&config, files().into_iter());
     }
 }
