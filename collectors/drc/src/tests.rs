@@ -175,8 +175,7 @@ fn cycles_die_when_asked_and_when_the_heap_has_doubled() {
     let mut isolate = isolate(1 << 30);
     let node = node_type(&mut isolate, 2);
     let make_rings = |isolate: &mut Isolate, rings: u32| {
-        let mut made = 0;
-        for _ in 0..rings {
+        for made in 0..rings {
             let mut a = [isolate.alloc_struct(node, &mut []).unwrap().to_ref()];
             let b = isolate.alloc_struct(node, &mut a).unwrap();
             isolate.init_ref(b, FIRST, a[0]);
@@ -187,7 +186,6 @@ fn cycles_die_when_asked_and_when_the_heap_has_doubled() {
                     .collect_with(CollectionKind::Automatic, &mut a)
                     .unwrap();
             }
-            made += 1;
         }
     };
     make_rings(&mut isolate, 1500);
