@@ -25,6 +25,9 @@ const SMALL_FRACTION: u32 = 4;
 /// The largest object that is small in the smallest block, in bytes.
 pub(crate) const MAX_INLINE_BYTES: u32 = *BLOCK_BYTES.start() / SMALL_FRACTION;
 
+/// Sizes of gaps: a gap lies in lines in use, so it is shorter than two.
+const GAP_SIZES: usize = (2 * LINE_BYTES / OBJECT_ALIGN) as usize;
+
 /// A run of free bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Run {
@@ -54,9 +57,9 @@ pub(crate) struct Blocks {
     /// The block swept for holes, and where in the heap the sweep is.
     swept: usize,
     swept_to: u32,
-    /// The block searched for gaps next, and gaps found before.
+    /// The block searched for gaps next, and where gaps found before start, by their size.
     searched: usize,
-    gaps: Vec<Run>,
+    gaps: [Vec<u32>; GAP_SIZES],
 }
 
 impl Blocks {
@@ -72,7 +75,7 @@ impl Blocks {
             swept: 0,
             swept_to: 0,
             searched: 0,
-            gaps: Vec::new(),
+            gaps: [const { Vec::new() }; GAP_SIZES],
         })
     }
 
@@ -170,7 +173,7 @@ impl Blocks {
         });
         self.to_sweep = self.used.len();
         (self.swept, self.swept_to, self.searched) = (0, 0, 0);
-        self.gaps.clear();
+        self.gaps.iter_mut().for_each(Vec::clear);
     }
 
     /// The next run of free lines of at least `bytes`. Shorter ones on the way stay unused until the
@@ -197,15 +200,20 @@ impl Blocks {
         None
     }
 
-    /// A gap of at least `bytes` between the objects of lines in use.
-    ///
-    /// Linear in the gaps there are and in the blocks not searched yet.
+    /// A gap of at least `bytes` between the objects of lines in use, the shortest known. Searches each
+    /// block once.
     pub(crate) fn next_gap(&mut self, counts: &Counts, bytes: u32) -> Option<Run> {
+        let least = (bytes / OBJECT_ALIGN) as usize;
         loop {
-            if let Some(index) = self.gaps.iter().rposition(|gap| gap.bytes() >= bytes) {
-                return Some(self.gaps.swap_remove(index));
+            let mut sizes = (0_u32..).zip(&mut self.gaps).skip(least);
+            let gap = sizes.find_map(|(size, starts)| Some((size, starts.pop()?)));
+            if let Some((size, start)) = gap {
+                return Some(Run {
+                    start,
+                    end: start + size * OBJECT_ALIGN,
+                });
             }
-            if self.searched == self.to_sweep {
+            if least >= GAP_SIZES || self.searched == self.to_sweep {
                 return None;
             }
             let block = self.used.get(self.searched).copied()?;
@@ -217,23 +225,36 @@ impl Blocks {
     fn find_gaps(&mut self, counts: &Counts, block: u32) {
         let bytes = self.block_bytes();
         let Self { lines, gaps, .. } = self;
+        let mut found = |start: u32, end: u32| {
+            let size = ((end - start) / OBJECT_ALIGN) as usize;
+            if let Some(starts) = gaps.get_mut(size).filter(|_| size > 0) {
+                starts.push(start);
+            }
+        };
         visit_free(counts, block, bytes, |free| {
             // Lines nobody touches are holes, and have been handed out as such.
-            let mut gap: Option<Run> = None;
+            let mut gap = free.start;
             let mut at = free.start;
             while at < free.end {
-                let line_end = (at | (LINE_BYTES - 1)) + 1;
-                let end = line_end.min(free.end);
-                if lines.at(at) > 0 {
-                    let start = gap.map_or(at, |gap| gap.start);
-                    gap = Some(Run { start, end });
-                } else {
-                    gaps.extend(gap.take());
+                let end = ((at | (LINE_BYTES - 1)) + 1).min(free.end);
+                if lines.at(at) == 0 {
+                    found(gap, at);
+                    gap = end;
                 }
                 at = end;
             }
-            gaps.extend(gap);
+            found(gap, at);
         });
+    }
+
+    /// Gaps that are known and not handed out.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = Run> + '_ {
+        (0_u32..).zip(&self.gaps).flat_map(|(size, starts)| {
+            starts.iter().map(move |start| Run {
+                start: *start,
+                end: start + size * OBJECT_ALIGN,
+            })
+        })
     }
 
     /// Compares lines and blocks with the objects of the count table, reporting differences.

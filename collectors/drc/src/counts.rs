@@ -124,6 +124,12 @@ impl Counts {
             .map_or(most, |(bytes, _)| bytes)
     }
 
+    /// Whether no counted object starts or ends in a range.
+    pub(crate) fn is_clear(&self, offset: u32, bytes: u32) -> bool {
+        let mut granules = self.0.range(offset, bytes).iter();
+        granules.all(|granule| *granule == 0)
+    }
+
     /// Forgets everything that lies in a range.
     #[inline(always)]
     pub(crate) fn clear(&mut self, offset: u32, bytes: u32) {

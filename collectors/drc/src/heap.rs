@@ -1,12 +1,12 @@
 //! The heap between collections: allocation, limits, barriers, accounts.
 
 use crate::blocks::{Blocks, LINE_BYTES, Run, object_at};
+use crate::collect::Counting;
 use crate::counts::Counts;
-use crate::epoch::Counting;
 use windrow_core::{
-    AllocError, CollectionClient, CollectionKind, Corruption, GcHeap, GcRef, HeapContext,
-    HeapError, HeapLimits, LargeObjects, LogBits, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES,
-    SideTable, Usage, Violation, load_ref, visit_objects, with_memory,
+    AllocError, CollectionClient, CollectionKind, GcHeap, GcRef, HeapContext, HeapError,
+    HeapLimits, LargeObjects, LogBits, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES, SideTable,
+    Usage, Violation, load_ref, visit_objects, with_memory,
 };
 
 /// What a page belongs to: an entry of the trusted page table.
@@ -33,7 +33,7 @@ const MIN_TRACE_BYTES: u64 = 8 << 20;
 const KILLS_PER_64_BYTES: u32 = 8;
 
 /// The shortest log that may be given up: applying it takes a fraction of a millisecond.
-pub(crate) const MIN_LOG: usize = 4096;
+pub(crate) const MIN_LOG: u64 = 4096;
 
 /// The most epochs in a row that are not logged because logs were given up before them.
 const MAX_UNLOGGED: u32 = 8;
@@ -60,16 +60,17 @@ pub(crate) struct DrcHeap {
     /// How many epochs are not to be logged yet, and how many it were the last time.
     unlogged_left: u32,
     unlogged: u32,
-    /// Counted objects.
-    pub(crate) objects: usize,
     /// Counted objects without references that roots held when the epoch began.
     pub(crate) unreferenced: Vec<ObjectRef>,
     /// Counted objects that are dead, not looked at yet.
     pub(crate) dying: Vec<ObjectRef>,
+    /// Dead ones that the weak phase must see before they are reclaimed.
+    pub(crate) awaited: Vec<ObjectRef>,
     /// What roots held when the epoch began.
     pub(crate) rooted: Vec<ObjectRef>,
     /// Large objects allocated since the epoch began.
     pub(crate) young_large: Vec<ObjectRef>,
+    young_large_bytes: u64,
     /// Runs filled with young objects since the epoch began, and the bytes of these.
     filled: Vec<Run>,
     filled_bytes: u64,
@@ -100,11 +101,12 @@ impl DrcHeap {
             is_logged: true,
             unlogged_left: 0,
             unlogged: 0,
-            objects: 0,
             unreferenced: Vec::new(),
             dying: Vec::new(),
+            awaited: Vec::new(),
             rooted: Vec::new(),
             young_large: Vec::new(),
+            young_large_bytes: 0,
             filled: Vec::new(),
             filled_bytes: 0,
             run: EMPTY,
@@ -117,10 +119,11 @@ impl DrcHeap {
         })
     }
 
-    /// Gives the log up where it is half as long as there are objects: a trace of these costs no more
-    /// than to apply it, and until then stores owe nothing.
+    /// Gives the log up where it has an entry for every 32 bytes of counted objects, that is for half of
+    /// them if they are small: a trace of these costs no more than to apply it, and until then stores
+    /// owe nothing.
     fn keep_log_short(&mut self, log_bits: &mut LogBits) {
-        if self.log.len() <= MIN_LOG.max(self.objects / 2) {
+        if self.log.len() as u64 <= MIN_LOG.max(self.old_bytes() / 32) {
             return;
         }
         self.is_logged = false;
@@ -149,9 +152,14 @@ impl DrcHeap {
         self.blocks.committed_bytes(more_blocks) + self.large.committed_bytes()
     }
 
-    /// Bytes of counted objects in blocks, and of large ones.
+    /// Bytes of counted objects in blocks, and of all large ones.
     fn counted_bytes(&self) -> u64 {
         self.blocks.live_bytes() + self.large.occupied_bytes()
+    }
+
+    /// Bytes of counted objects, large ones included.
+    fn old_bytes(&self) -> u64 {
+        self.counted_bytes() - self.young_large_bytes
     }
 
     /// Bytes of objects, the dead not yet reclaimed included.
@@ -167,6 +175,11 @@ impl DrcHeap {
         self.filled.iter().copied().chain(open)
     }
 
+    /// Runs handed out since the epoch began: what is filled of those left behind, the others whole.
+    pub(crate) fn handed_out(&self) -> impl Iterator<Item = Run> + '_ {
+        self.filled.iter().copied().chain([self.run, self.overflow])
+    }
+
     /// Takes note that a run is filled up to `end`.
     fn fill(&mut self, run: Run, end: u32) {
         if end > run.start {
@@ -179,21 +192,26 @@ impl DrcHeap {
     pub(crate) fn forget_young(&mut self) {
         self.filled.clear();
         self.filled_bytes = 0;
+        self.young_large_bytes = 0;
         (self.run, self.overflow, self.overflow_cursor) = (EMPTY, EMPTY, 0);
     }
 
-    /// A run of at least `bytes` free ones: free lines, a new block, or a gap.
+    /// A run of at least `bytes` free ones: free lines, a new block, or a gap. For an object longer than
+    /// a line a block comes first, lest all the holes too short for it are left behind.
     fn find_run(&mut self, memory: &mut impl Memory, bytes: u32) -> Result<Run, AllocError> {
         if self.budget_bytes < u64::from(bytes) {
             return Err(AllocError::Exhausted);
         }
-        let run = match self.blocks.next_hole(bytes) {
-            Some(hole) => hole,
-            None => self
-                .take_block(memory)
-                .or_else(|| self.find_gap(bytes))
-                .ok_or(AllocError::Exhausted)?,
+        let block = if bytes > LINE_BYTES {
+            self.take_block(memory)
+        } else {
+            None
         };
+        let run = block
+            .or_else(|| self.blocks.next_hole(bytes))
+            .or_else(|| self.take_block(memory))
+            .or_else(|| self.find_gap(bytes))
+            .ok_or(AllocError::Exhausted)?;
         self.budget_bytes = self.budget_bytes.saturating_sub(run.bytes().into());
         Ok(run)
     }
@@ -219,20 +237,20 @@ impl DrcHeap {
     fn next_run(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<Run, AllocError> {
         let run = with_memory!(&mut *cx.memory, memory => self.find_run(memory, bytes))?;
         if !self.dying.is_empty() {
-            let kills = run.bytes().div_ceil(64) * KILLS_PER_64_BYTES;
-            self.kill_some(cx, kills).map_err(AllocError::Corrupt)?;
+            self.kill_some(cx, run.bytes())?;
         }
         Ok(run)
     }
 
-    /// Looks at some of the dead between collections.
-    fn kill_some(&mut self, cx: &mut HeapContext<'_>, kills: u32) -> Result<(), Corruption> {
+    /// Looks at some of the dead between collections, for `bytes` that are handed out.
+    fn kill_some(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<(), AllocError> {
+        let kills = bytes.div_ceil(64).saturating_mul(KILLS_PER_64_BYTES);
         let before = self.counted_bytes();
         let result = with_memory!(&mut *cx.memory, memory => {
             Counting::new(self, memory, cx.types, cx.log_bits, cx.zeal).kill_between(kills)
         });
         cx.stats.reclaimed_bytes += before - self.counted_bytes();
-        result
+        result.map_err(AllocError::Corrupt)
     }
 
     fn allocate_small(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<u32, AllocError> {
@@ -281,8 +299,15 @@ impl DrcHeap {
         if !fits || u64::from(bytes) > self.budget_bytes {
             return Err(AllocError::Exhausted);
         }
-        let space = self.blocks.pool.space();
-        match self.large.allocate(memory, space, bytes, header, 0) {
+        let mut space = self.blocks.pool.space();
+        let mut object = self.large.allocate(memory, space, bytes, header, 0);
+        if let Ok(None) = object {
+            // What free blocks lie in may be what is missing.
+            self.blocks.pool.give_up_free(memory);
+            space = self.blocks.pool.space();
+            object = self.large.allocate(memory, space, bytes, header, 0);
+        }
+        match object {
             Ok(Some(object)) if self.counts.cover(object.offset() + OBJECT_ALIGN).is_err() => {
                 self.large.free(memory, space, object, |_, _| ());
                 Err(AllocError::Exhausted)
@@ -292,6 +317,7 @@ impl DrcHeap {
                 self.pages
                     .set_range(object.offset(), bytes, page_kind::LARGE);
                 self.young_large.push(object);
+                self.young_large_bytes += u64::from(bytes);
                 Ok(object)
             }
             Ok(None) | Err(_) => Err(AllocError::Exhausted),
@@ -307,6 +333,9 @@ impl GcHeap for DrcHeap {
         header: u64,
     ) -> Result<ObjectRef, AllocError> {
         if bytes > self.blocks.max_small_bytes() {
+            if !self.dying.is_empty() {
+                self.kill_some(cx, bytes)?;
+            }
             return with_memory!(&mut *cx.memory, memory => self.allocate_large(memory, bytes, header));
         }
         let start = self.allocate_small(cx, bytes)?;
@@ -320,9 +349,8 @@ impl GcHeap for DrcHeap {
         kind: CollectionKind,
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError> {
-        let traces = kind == CollectionKind::Full
-            || !self.is_logged
-            || self.counted_bytes() >= self.trace_bytes;
+        let traces =
+            kind == CollectionKind::Full || !self.is_logged || self.old_bytes() >= self.trace_bytes;
         if traces {
             self.choose_logging();
         } else {
@@ -339,7 +367,7 @@ impl GcHeap for DrcHeap {
         (cx.state.cursor, cx.state.limit) = (0, 0);
         self.may_fill_gaps = traces;
         if traces {
-            self.trace_bytes = 2 * self.counted_bytes().max(MIN_TRACE_BYTES);
+            self.trace_bytes = 2 * self.old_bytes().max(MIN_TRACE_BYTES);
         }
         Ok(())
     }

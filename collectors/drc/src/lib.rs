@@ -14,7 +14,9 @@
 //!
 //! **Cost.** An epoch follows roots, logged slots, young survivors, and the dead among the old, of which
 //! it looks at a bounded number; the others die a few at each allocation slow path. A backup trace
-//! follows live data. Side tables: an eighth of the heap for counts, a 32nd for log bits.
+//! follows live data. Besides, a few words for each block in use, and a table lookup for each large
+//! object that is young or dies. Side tables: an eighth of the heap for counts, which is copied where
+//! the heap outgrows it (twice as large each time), and a 32nd for log bits.
 //!
 //! # References
 //! Deutsch and Bobrow, *An efficient, incremental, automatic garbage collector*, CACM 19(9), 1976.
@@ -26,10 +28,11 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
+mod ahead;
 mod counts;
 mod blocks;
 mod heap;
-mod epoch;
+mod collect;
 mod verify;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 use super::DrcCollector;
 use std::sync::Arc;
 use windrow_core::{
-    ArrayType, CollectionKind, FieldType, GcRef, HeapError, HeapLimits, Isolate, IsolateConfig,
-    MemoryKind, ObjectRef, StorageType, StructType, TypeId, ValType, Zeal,
+    ArrayType, CollectionKind, FieldType, GcRef, HeapError, HeapLimits, HostValue, Isolate,
+    IsolateConfig, MemoryKind, ObjectRef, StorageType, StructType, TypeId, ValType, Zeal,
 };
 
 /// Miri has no 4 GiB to map.
@@ -255,7 +255,7 @@ fn counts_that_overflow_are_repaired_by_a_trace() {
 /// answer; what fits is given, and once neighbours die so is the rest.
 #[test]
 fn fragments_do_not_wedge_the_heap() {
-    let limit = 1 << 20;
+    let limit = if cfg!(miri) { 1 << 18 } else { 8 << 20 };
     let mut isolate = isolate(limit);
     let (short, long) = (node_type(&mut isolate, 2), node_type(&mut isolate, 6));
     let refs = array_type(&mut isolate, FieldType::mutable(ValType::ANYREF));
@@ -394,4 +394,59 @@ fn a_log_that_grows_too_long_is_given_up_for_a_while() {
         collect(&mut isolate, &mut roots);
         assert!(live_bytes(&mut isolate) < 100_000);
     }
+}
+
+/// What the weak phase must see first is not left to pile up by it.
+#[test]
+fn replaced_host_values_do_not_pile_up() {
+    let count = if cfg!(miri) { 2000 } else { 50_000 };
+    let mut isolate = isolate(64 << 20);
+    let refs = array_type(&mut isolate, FieldType::mutable(ValType::EXTERNREF));
+    let mut roots = [GcRef::NULL];
+    roots[0] = isolate
+        .alloc_array(refs, count, &mut roots)
+        .unwrap()
+        .to_ref();
+    for round in 0..10 {
+        for index in 0..count {
+            let value = HostValue::new(round);
+            let new = isolate.alloc_extern(value, &mut roots).unwrap();
+            isolate.write_ref(object(roots[0]), ELEMENTS + 4 * index, new.to_ref());
+        }
+        isolate
+            .collect_with(CollectionKind::Automatic, &mut roots)
+            .unwrap();
+        let held = isolate.host_values();
+        assert!(held <= 4 * count as usize, "{held} in round {round}");
+    }
+    isolate.collect(CollectionKind::Full).unwrap();
+    assert_eq!((isolate.host_values(), live_bytes(&mut isolate)), (0, 0));
+}
+
+/// Large objects that die young are no reason to trace what is old.
+#[test]
+fn dead_young_large_objects_cause_no_trace() {
+    let mut isolate = isolate_in(MemoryKind::Checked, 256 << 20, Zeal::OFF);
+    if !isolate.allow_accesses(u64::MAX) || cfg!(miri) {
+        return;
+    }
+    let bytes = array_type(&mut isolate, FieldType::mutable(StorageType::I8));
+    let mut roots = [GcRef::NULL];
+    build_list(&mut isolate, &mut roots, 200_000);
+    isolate
+        .collect_with(CollectionKind::Full, &mut roots)
+        .unwrap();
+    for _ in 0..1000 {
+        isolate
+            .alloc_array_uninit(bytes, 10_000, &mut roots)
+            .unwrap();
+    }
+    // Their pages go back to the system, which is access by access here; a trace reads three words of
+    // each node besides.
+    isolate.allow_accesses(400_000);
+    isolate
+        .collect_with(CollectionKind::Automatic, &mut roots)
+        .unwrap();
+    isolate.allow_accesses(u64::MAX);
+    assert_eq!(live_bytes(&mut isolate), 200_000 * 16);
 }

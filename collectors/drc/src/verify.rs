@@ -1,5 +1,6 @@
 //! The audit: counts compared with the references there are.
 
+use crate::blocks::Run;
 use crate::heap::DrcHeap;
 use hashbrown::{HashMap, HashSet};
 use windrow_core::{GcRef, HeapContext, ObjectRef, load_ref, slots_of_known_size};
@@ -12,6 +13,7 @@ impl DrcHeap {
             self.check_counts(cx, report);
         }
         self.check_lists(report);
+        self.check_runs(report);
     }
 
     /// Every counted object with its bytes.
@@ -58,9 +60,7 @@ impl DrcHeap {
                 }
             });
         });
-        let mut objects = 0;
         self.visit_counted(|object, _| {
-            objects += 1;
             let (entry, found) = (
                 self.counts.at(object),
                 references.remove(&object).unwrap_or(0),
@@ -72,12 +72,6 @@ impl DrcHeap {
                 ));
             }
         });
-        if objects != self.objects {
-            report(format!(
-                "{} objects are counted, of {objects}",
-                self.objects
-            ));
-        }
         for (object, found) in references {
             report(format!(
                 "{found} references of counted objects lead to {object:?}, which is none"
@@ -88,7 +82,8 @@ impl DrcHeap {
     /// What has no references is on one list, once; what a root holds is known.
     fn check_lists(&self, report: &mut dyn FnMut(String)) {
         let mut listed = HashSet::new();
-        for object in self.unreferenced.iter().chain(&self.dying) {
+        let lists = [&self.unreferenced, &self.dying, &self.awaited];
+        for object in lists.into_iter().flatten() {
             let entry = self.counts.at(*object);
             if !entry.is_counted() || !entry.is_listed() {
                 report(format!("{object:?} is on a list and does not know"));
@@ -110,5 +105,23 @@ impl DrcHeap {
                 report(format!("{object:?} does not know whether a root holds it"));
             }
         });
+    }
+
+    /// What was handed out since the last collection, and the gaps that may be: apart from each other
+    /// and from every counted object.
+    fn check_runs(&self, report: &mut dyn FnMut(String)) {
+        let mut runs: Vec<Run> = self.handed_out().chain(self.blocks.gaps()).collect();
+        runs.retain(|run| run.bytes() > 0);
+        runs.sort_by_key(|run| run.start);
+        for (run, next) in runs.iter().zip(runs.iter().skip(1)) {
+            if run.end > next.start {
+                report(format!("{run:?} and {next:?} overlap"));
+            }
+        }
+        for run in runs {
+            if !self.counts.is_clear(run.start, run.bytes()) {
+                report(format!("there are counted objects in {run:?}"));
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ pub struct ChunkPool {
     chunk_bytes: u32,
     space: PageSpace,
     free: Vec<Free>,
+    /// How many of the first are not resident for sure.
+    trimmed: usize,
 }
 
 impl ChunkPool {
@@ -38,6 +40,7 @@ impl ChunkPool {
             chunk_bytes: 1 << chunk_bytes.ilog2(),
             space: PageSpace::new(),
             free: Vec::new(),
+            trimmed: 0,
         }
     }
 
@@ -79,6 +82,7 @@ impl ChunkPool {
     /// [`HeapError::Reservation`] where memory cannot grow.
     pub fn take(&mut self, memory: &mut impl Memory) -> Result<Option<u32>, HeapError> {
         if let Some(free) = self.free.pop() {
+            self.trimmed = self.trimmed.min(self.free.len());
             return Ok(Some(free.start));
         }
         let pages = self.chunk_pages();
@@ -102,6 +106,19 @@ impl ChunkPool {
         });
     }
 
+    /// Gives the addresses of all free chunks back, and their memory to the system: for an object
+    /// that finds no run of pages.
+    pub fn give_up_free(&mut self, memory: &mut impl Memory) {
+        for free in std::mem::take(&mut self.free) {
+            if free.resident {
+                memory.decommit(free.start, self.chunk_bytes);
+            }
+            let pages = self.chunk_bytes / PAGE_BYTES;
+            self.space.give(free.start / PAGE_BYTES, pages);
+        }
+        self.trimmed = 0;
+    }
+
     /// Returns the memory of free chunks to the system, all but the `keep` that will be taken
     /// next. Linear in the chunks freed since the last call.
     pub fn trim(&mut self, memory: &mut impl Memory, keep: usize) {
@@ -110,10 +127,40 @@ impl ChunkPool {
             .free
             .iter_mut()
             .take(surplus)
+            .skip(self.trimmed)
             .filter(|free| free.resident)
         {
             memory.decommit(free.start, self.chunk_bytes);
             free.resident = false;
         }
+        self.trimmed = self.trimmed.max(surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HeapMemory, MemoryKind};
+
+    #[test]
+    fn free_chunks_give_their_addresses_back() {
+        let (memory, _state) = HeapMemory::new(MemoryKind::Checked).unwrap();
+        let HeapMemory::Checked(mut memory) = memory else {
+            panic!("checked memory was asked for");
+        };
+        let mut pool = ChunkPool::new(1 << 20, 16 << 10..=16 << 10);
+        let before = pool.space().untouched();
+        let chunks: Vec<u32> = (0..10)
+            .map(|_| pool.take(&mut memory).unwrap().unwrap())
+            .collect();
+        assert!(chunks.iter().all(|start| start.is_multiple_of(16 << 10)));
+        chunks.iter().for_each(|start| pool.give(*start));
+        pool.trim(&mut memory, 4);
+        // The last one freed is taken first.
+        assert_eq!(pool.take(&mut memory).unwrap(), chunks.last().copied());
+        pool.give(chunks[9]);
+        pool.give_up_free(&mut memory);
+        assert_eq!(pool.space().untouched(), before);
+        assert!(pool.take(&mut memory).unwrap().is_some());
     }
 }

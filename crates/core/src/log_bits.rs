@@ -58,8 +58,11 @@ impl LogBits {
             return false;
         };
         let (bits, bit) = (table.at(slot), bit(slot));
-        table.set(slot, bits & !bit);
-        bits & bit != 0
+        let is_armed = bits & bit != 0;
+        if is_armed {
+            table.set(slot, bits & !bit);
+        }
+        is_armed
     }
 
     /// Disarms the slots of a range, calling `armed` with each that was. Where the range leaves the

@@ -24,7 +24,8 @@ impl Emitter {
     ) {
         let mut known = known;
         if self.owes_barrier(known) {
-            // No slot of null is armed: the store finds it, as without a barrier.
+            // The log form leaves null to the store, as if there were no barrier: its slots are not
+            // armed, or another object's, and a barrier without an owner does nothing.
             if known == Known::Nullable && self.barrier == Barrier::Call {
                 b.ins().trapz(object, place.null_trap());
                 known = Known::NonNull;

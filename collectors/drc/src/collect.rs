@@ -13,6 +13,7 @@
 //! block, so it is entered once; what it takes is in the count table from then on. Counts that do not
 //! add up are corruption.
 
+use crate::ahead::Ahead;
 use crate::blocks::visit_free;
 use crate::counts::{Entry, Released};
 use crate::heap::{DrcHeap, page_kind};
@@ -22,41 +23,12 @@ use windrow_core::{
     slots_of_known_size,
 };
 
-/// Dead objects of the old that a collection looks at, at most: about a millisecond's work.
-const KILLS_PER_EPOCH: u32 = 1 << 15;
+/// The work a collection spends on the dead of the old: about a millisecond, see
+/// [`Counting::kill_one`].
+const WORK_PER_EPOCH: u32 = 1 << 15;
 
-/// How many objects are known before the first of them is looked at, so that it is in the cache by
-/// then.
-const AHEAD: usize = 16;
-
-/// A queue of fixed length: what goes in comes out so many items later.
-#[derive(Debug)]
-struct Ahead<T> {
-    items: [Option<T>; AHEAD],
-    next: usize,
-}
-
-impl<T: Copy> Ahead<T> {
-    const fn new() -> Self {
-        Self {
-            items: [None; AHEAD],
-            next: 0,
-        }
-    }
-
-    /// Puts an item in and takes the oldest out; with `None`, the queue runs empty in time.
-    #[inline(always)]
-    fn pass(&mut self, item: Option<T>) -> Option<T> {
-        let place = self.items.get_mut(self.next % AHEAD)?;
-        self.next = self.next.wrapping_add(1);
-        std::mem::replace(place, item)
-    }
-
-    /// Takes the oldest out.
-    fn pop(&mut self) -> Option<T> {
-        (0..AHEAD).find_map(|_| self.pass(None))
-    }
-}
+/// Bytes of an object that are as much work as the object itself.
+const BYTES_PER_WORK: u32 = 64;
 
 /// The heap, while counts change.
 pub(crate) struct Counting<'a, M> {
@@ -112,9 +84,9 @@ impl<'a, M: Memory> Counting<'a, M> {
             young_large.push(object);
         }
         self.heap.log.clear();
-        self.heap.objects = 0;
         self.heap.unreferenced.clear();
         self.heap.dying.clear();
+        self.heap.awaited.clear();
         self.heap.rooted.clear();
     }
 
@@ -136,7 +108,8 @@ impl<'a, M: Memory> Counting<'a, M> {
         }
         log.clear();
         self.heap.log = log;
-        self.kill(KILLS_PER_EPOCH);
+        self.kill_awaited();
+        self.kill(WORK_PER_EPOCH);
         self.corruption.map_or(Ok(()), Err)?;
         let counts = &self.heap.counts;
         client.process_weak(&mut |object| counts.at(object).is_counted().then_some(object));
@@ -219,7 +192,6 @@ impl<'a, M: Memory> Counting<'a, M> {
                 }
             }
         }
-        self.heap.objects += 1;
         if has_refs {
             if self.heap.is_logged {
                 self.log_bits.arm(start, bytes);
@@ -300,12 +272,37 @@ impl<'a, M: Memory> Counting<'a, M> {
         });
     }
 
-    /// Looks at dead objects and reclaims them, so many at most.
-    fn kill(&mut self, most: u32) {
-        for _ in 0..most {
+    /// Looks at dead objects and reclaims them, until so much work is done.
+    fn kill(&mut self, work: u32) {
+        let mut left = work;
+        while left > 0 && self.corruption.is_none() {
             let Some(object) = self.heap.dying.pop() else {
                 return;
             };
+            left = left.saturating_sub(self.kill_one(object));
+        }
+    }
+
+    /// As [`Self::kill`], between collections: what the weak phase must see first waits for the next.
+    pub(crate) fn kill_between(&mut self, work: u32) -> Result<(), Corruption> {
+        let mut left = work;
+        while left > 0 && self.corruption.is_none() {
+            let Some(object) = self.heap.dying.pop() else {
+                break;
+            };
+            if dies_in_collections_only(Header::read(self.memory, object)) {
+                self.heap.awaited.push(object);
+                left -= 1;
+            } else {
+                left = left.saturating_sub(self.kill_one(object));
+            }
+        }
+        self.corruption.map_or(Ok(()), Err)
+    }
+
+    /// Reclaims all that waits for the weak phase, which is linear in such objects itself.
+    fn kill_awaited(&mut self) {
+        while let Some(object) = self.heap.awaited.pop() {
             self.kill_one(object);
             if self.corruption.is_some() {
                 return;
@@ -313,29 +310,13 @@ impl<'a, M: Memory> Counting<'a, M> {
         }
     }
 
-    /// As [`Self::kill`], between collections: what the weak phase must see first is left to the next.
-    pub(crate) fn kill_between(&mut self, most: u32) -> Result<(), Corruption> {
-        for _ in 0..most {
-            let Some(object) = self.heap.dying.pop() else {
-                break;
-            };
-            if dies_in_collections_only(Header::read(self.memory, object)) {
-                self.heap.unreferenced.push(object);
-            } else {
-                self.kill_one(object);
-            }
-            if self.corruption.is_some() {
-                break;
-            }
-        }
-        self.corruption.map_or(Ok(()), Err)
-    }
-
+    /// Releases what a dead object refers to, and reclaims it. How much work that was: its bytes count,
+    /// for a large array is looked at in one piece.
     #[inline(always)]
-    fn kill_one(&mut self, object: ObjectRef) {
+    fn kill_one(&mut self, object: ObjectRef) -> u32 {
         if !self.heap.counts.at(object).is_unreferenced() {
             // Something forged led to it after its death.
-            return;
+            return 1;
         }
         let start = object.offset();
         let is_large = self.heap.pages.at(start) != page_kind::BLOCK;
@@ -345,24 +326,25 @@ impl<'a, M: Memory> Counting<'a, M> {
             let most = self.heap.blocks.end_of_block(start) - start;
             self.heap.counts.bytes_of(object, most)
         };
+        let work = 1 + bytes / BYTES_PER_WORK;
         match slots_of_known_size(self.memory, self.types, object, bytes) {
             Ok(slots) => slots.for_each(|slot| self.release(load_ref(self.memory, slot), slot)),
             Err(corruption) => {
                 self.corruption.get_or_insert(corruption);
-                return;
+                return 1;
             }
         }
-        self.heap.objects -= 1;
         self.log_bits.disarm(start, bytes);
         if is_large {
             self.free_large(object);
-            return;
+            return work;
         }
         self.heap.counts.clear(start, bytes);
         self.heap.blocks.leave(start, start + bytes);
         if self.zeal.poison {
             self.memory.fill(start, bytes, Zeal::POISON);
         }
+        work
     }
 
     fn free_large(&mut self, object: ObjectRef) {
@@ -388,7 +370,13 @@ impl<'a, M: Memory> Counting<'a, M> {
         }
         self.heap.forget_young();
         let DrcHeap { blocks, pages, .. } = &mut *self.heap;
-        blocks.restart(|block, bytes| pages.set_range(block, bytes, page_kind::FREE));
+        let (memory, poisons) = (&mut *self.memory, self.zeal.poison);
+        blocks.restart(|block, bytes| {
+            pages.set_range(block, bytes, page_kind::FREE);
+            if poisons {
+                memory.fill(block, bytes, Zeal::POISON);
+            }
+        });
         if self.zeal.poison {
             self.poison_free();
         }
