@@ -46,6 +46,7 @@ mod variable;
 
 use crate::env::{ModuleEnv, Repr};
 use crate::vmctx::VmOffsets;
+use bumpalo::Bump;
 use control::ControlFrame;
 use cranelift_codegen::ir::{
     self, AbiParam, ArgumentPurpose, FuncRef, InstBuilder, MemFlagsData, SigRef, Signature,
@@ -169,7 +170,7 @@ impl<'a> Translator<'a> {
             control: Vec::new(),
             reachable: true,
             locals: Locals::default(),
-            liveness: LivenessBuilder::new(0).finish(),
+            liveness: LivenessBuilder::new(&Bump::new(), 0).finish(),
             safepoints: 0,
             spills: 0,
             truth: Truth::new(env.abi.mutator.moves_objects),
@@ -215,7 +216,8 @@ impl<'a> Translator<'a> {
 
     /// Runs the liveness analysis over the whole body.
     fn analyse(&self, body: &FunctionBody<'_>) -> Result<Liveness, TranslateError> {
-        let mut liveness = LivenessBuilder::new(self.locals.refs());
+        let arena = Bump::new();
+        let mut liveness = LivenessBuilder::new(&arena, self.locals.refs());
         if self.locals.refs() > 0 {
             let mut reader = body.get_operators_reader()?;
             while !reader.eof() {

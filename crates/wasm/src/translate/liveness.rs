@@ -19,6 +19,8 @@ mod step;
 
 pub(crate) use step::{Step, is_safepoint};
 
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
 use flow::Flow;
 use std::ops::Range;
 
@@ -36,10 +38,10 @@ enum Event {
 }
 
 /// A stretch of steps with one way in, at its start.
-#[derive(Clone, Debug, Default)]
-struct Node {
+#[derive(Debug)]
+struct Node<'a> {
     events: Range<usize>,
-    successors: Vec<u32>,
+    successors: BumpVec<'a, u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,26 +71,28 @@ impl Frame {
     }
 }
 
-/// Collects the steps of a function in order.
+/// Collects the steps of a function in order. What it takes is freed as a whole, with the arena.
 #[derive(Debug)]
-pub(crate) struct LivenessBuilder {
+pub(crate) struct LivenessBuilder<'a> {
+    arena: &'a Bump,
     locals: u32,
-    nodes: Vec<Node>,
+    nodes: BumpVec<'a, Node<'a>>,
     /// Nodes in the order in which their steps come.
-    order: Vec<u32>,
-    events: Vec<Event>,
+    order: BumpVec<'a, u32>,
+    events: BumpVec<'a, Event>,
     safepoints: usize,
     frames: Vec<Frame>,
 }
 
-impl LivenessBuilder {
+impl<'a> LivenessBuilder<'a> {
     /// For a function with this many reference locals.
-    pub(crate) fn new(locals: u32) -> Self {
+    pub(crate) fn new(arena: &'a Bump, locals: u32) -> Self {
         let mut builder = Self {
+            arena,
             locals,
-            nodes: Vec::new(),
-            order: Vec::new(),
-            events: Vec::new(),
+            nodes: BumpVec::new_in(arena),
+            order: BumpVec::new_in(arena),
+            events: BumpVec::new_in(arena),
             safepoints: 0,
             frames: Vec::new(),
         };
@@ -254,7 +258,10 @@ impl LivenessBuilder {
     }
 
     fn node(&mut self) -> u32 {
-        self.nodes.push(Node::default());
+        self.nodes.push(Node {
+            events: 0..0,
+            successors: BumpVec::new_in(self.arena),
+        });
         u32::try_from(self.nodes.len() - 1).expect("function bodies are a few megabytes at most")
     }
 

@@ -4,24 +4,25 @@ use super::{Event, LivenessBuilder, Node};
 use std::ops::Range;
 
 /// The dataflow: per node, what is read before it is written, what is written, what is live in.
-pub(super) struct Flow {
+pub(super) struct Flow<'a> {
     words: usize,
-    reads: Vec<u64>,
-    writes: Vec<u64>,
-    live_in: Vec<u64>,
+    reads: &'a mut [u64],
+    writes: &'a mut [u64],
+    live_in: &'a mut [u64],
     /// The set being computed.
-    live: Vec<u64>,
+    live: &'a mut [u64],
 }
 
-impl Flow {
-    pub(super) fn new(function: &LivenessBuilder, words: usize) -> Self {
+impl<'a> Flow<'a> {
+    pub(super) fn new(function: &LivenessBuilder<'a>, words: usize) -> Self {
         let size = words * function.nodes.len();
-        let mut flow = Self {
+        let sets = |words| function.arena.alloc_slice_fill_copy(words, 0);
+        let flow = Self {
             words,
-            reads: vec![0; size],
-            writes: vec![0; size],
-            live_in: vec![0; size],
-            live: vec![0; words],
+            reads: sets(size),
+            writes: sets(size),
+            live_in: sets(size),
+            live: sets(words),
         };
         for (index, node) in function.nodes.iter().enumerate() {
             let span = index * words..(index + 1) * words;
@@ -46,7 +47,7 @@ impl Flow {
     }
 
     /// Sets `live` to what is live at the end of a node.
-    fn live_out(&mut self, node: &Node) {
+    fn live_out(&mut self, node: &Node<'_>) {
         self.live.fill(0);
         for &successor in &node.successors {
             let span = self.span(successor);
@@ -57,7 +58,7 @@ impl Flow {
     }
 
     /// One pass over all nodes; whether anything changed.
-    pub(super) fn pass(&mut self, function: &LivenessBuilder) -> bool {
+    pub(super) fn pass(&mut self, function: &LivenessBuilder<'_>) -> bool {
         let mut changed = false;
         for &index in function.order.iter().rev() {
             self.live_out(&function.nodes[index as usize]);
@@ -71,7 +72,7 @@ impl Flow {
     }
 
     /// The sets after each safepoint, in the order of the safepoints.
-    pub(super) fn safepoints(mut self, function: &LivenessBuilder) -> Vec<u64> {
+    pub(super) fn safepoints(mut self, function: &LivenessBuilder<'_>) -> Vec<u64> {
         let mut after = vec![0; function.safepoints * self.words];
         let mut next = function.safepoints;
         for &index in function.order.iter().rev() {
@@ -79,12 +80,12 @@ impl Flow {
             self.live_out(node);
             for event in function.events[node.events.clone()].iter().rev() {
                 match *event {
-                    Event::Read(local) => insert(&mut self.live, local),
-                    Event::Write(local) => remove(&mut self.live, local),
+                    Event::Read(local) => insert(self.live, local),
+                    Event::Write(local) => remove(self.live, local),
                     Event::Safepoint => {
                         next -= 1;
                         after[next * self.words..(next + 1) * self.words]
-                            .copy_from_slice(&self.live);
+                            .copy_from_slice(self.live);
                     }
                 }
             }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 const LOCALS: u32 = 3;
 
 fn analyse(steps: &[Step]) -> Liveness {
-    let mut builder = LivenessBuilder::new(LOCALS);
+    let arena = Bump::new();
+    let mut builder = LivenessBuilder::new(&arena, LOCALS);
     for step in steps {
         builder.step(step.clone());
     }
@@ -275,7 +276,8 @@ fn a_write_ends_the_life_before_it() {
 #[test]
 fn sets_beyond_the_budget_count_all_as_live() {
     let locals = u32::try_from(MAX_SET_WORDS).unwrap() * 32;
-    let mut builder = LivenessBuilder::new(locals);
+    let arena = Bump::new();
+    let mut builder = LivenessBuilder::new(&arena, locals);
     builder.step(Step::Safepoint);
     builder.step(Step::End);
     assert!(builder.finish().is_live(0, 7));
@@ -284,7 +286,8 @@ fn sets_beyond_the_budget_count_all_as_live() {
 #[test]
 fn passes_beyond_the_budget_count_all_as_live() {
     let analyse = |flow_words| {
-        let mut builder = LivenessBuilder::new(LOCALS);
+        let arena = Bump::new();
+        let mut builder = LivenessBuilder::new(&arena, LOCALS);
         for step in [
             Step::Loop,
             Step::Read(1),
