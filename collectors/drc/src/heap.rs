@@ -196,19 +196,14 @@ impl DrcHeap {
         (self.run, self.overflow, self.overflow_cursor) = (EMPTY, EMPTY, 0);
     }
 
-    /// A run of at least `bytes` free ones: free lines, a new block, or a gap. For an object longer than
-    /// a line a block comes first, lest all the holes too short for it are left behind.
+    /// A run of at least `bytes` free ones: free lines, a new block, or a gap.
     fn find_run(&mut self, memory: &mut impl Memory, bytes: u32) -> Result<Run, AllocError> {
         if self.budget_bytes < u64::from(bytes) {
             return Err(AllocError::Exhausted);
         }
-        let block = if bytes > LINE_BYTES {
-            self.take_block(memory)
-        } else {
-            None
-        };
-        let run = block
-            .or_else(|| self.blocks.next_hole(bytes))
+        let run = self
+            .blocks
+            .next_hole(bytes)
             .or_else(|| self.take_block(memory))
             .or_else(|| self.find_gap(bytes))
             .ok_or(AllocError::Exhausted)?;
