@@ -52,11 +52,14 @@ pub(crate) struct Blocks {
     live_bytes: u64,
     /// Offsets of the blocks in use.
     used: Vec<u32>,
-    /// How many of them there were at the last collection: the others are handed out as a whole.
+    /// How many of them are to be swept: the others were taken, or searched for a long hole, since the
+    /// last collection.
     to_sweep: usize,
     /// The block swept for holes, and where in the heap the sweep is.
     swept: usize,
     swept_to: u32,
+    /// Down from here blocks are yet to be searched for long holes.
+    long_searched: usize,
     /// The block searched for gaps next, and where gaps found before start, by their size.
     searched: usize,
     gaps: [Vec<u32>; GAP_SIZES],
@@ -74,6 +77,7 @@ impl Blocks {
             to_sweep: 0,
             swept: 0,
             swept_to: 0,
+            long_searched: 0,
             searched: 0,
             gaps: [const { Vec::new() }; GAP_SIZES],
         })
@@ -172,6 +176,7 @@ impl Blocks {
             holds
         });
         self.to_sweep = self.used.len();
+        self.long_searched = self.to_sweep;
         (self.swept, self.swept_to, self.searched) = (0, 0, 0);
         self.gaps.iter_mut().for_each(Vec::clear);
     }
@@ -195,6 +200,37 @@ impl Blocks {
                     }
                 }
                 None => (self.swept, self.swept_to) = (self.swept + 1, 0),
+            }
+        }
+        None
+    }
+
+    /// A run of free lines of at least `bytes`, from the far end of the sweep, so that it leaves the
+    /// short ones to come where they are. Looks at each block once; what else is free in the block the
+    /// run is found in stays unused until the next collection.
+    pub(crate) fn next_long_hole(&mut self, bytes: u32) -> Option<Run> {
+        let begun = self.swept + usize::from(self.swept_to > 0);
+        while self.long_searched > begun {
+            self.long_searched -= 1;
+            let block = self.used.get(self.long_searched).copied()?;
+            if let Some(hole) = self.hole_in(block, bytes) {
+                self.to_sweep -= 1;
+                self.used.swap(self.long_searched, self.to_sweep);
+                return Some(hole);
+            }
+        }
+        None
+    }
+
+    /// The first run of free lines of at least `bytes` in a block.
+    fn hole_in(&self, block: u32, bytes: u32) -> Option<Run> {
+        let end = block + self.block_bytes();
+        let mut from = block;
+        while let Some((first, count)) = free_lines(self.lines.range(from, end - from)) {
+            let start = from + first * LINE_BYTES;
+            from = start + count * LINE_BYTES;
+            if from - start >= bytes {
+                return Some(Run { start, end: from });
             }
         }
         None

@@ -25,7 +25,8 @@ const PAGE_SHIFT: u32 = PAGE_BYTES.ilog2();
 /// A limit above what can be addressed limits nothing, and is cut down to it.
 const ADDRESSABLE_BYTES: u64 = 1 << 32;
 
-/// The least that survives a backup trace before the next is due, in bytes: the heap doubles.
+/// A backup trace is due when twice as many bytes are counted as survived the last one, but never before
+/// twice as many as this.
 const MIN_TRACE_BYTES: u64 = 8 << 20;
 
 /// Dead objects of the old that are looked at for every 64 bytes that are handed out: more than can
@@ -196,14 +197,21 @@ impl DrcHeap {
         (self.run, self.overflow, self.overflow_cursor) = (EMPTY, EMPTY, 0);
     }
 
-    /// A run of at least `bytes` free ones: free lines, a new block, or a gap.
+    /// A run of at least `bytes` free ones: free lines, a new block, or a gap. For an object longer than
+    /// a line the short holes on the way to a long enough one are not given up as long as there is
+    /// another way.
     fn find_run(&mut self, memory: &mut impl Memory, bytes: u32) -> Result<Run, AllocError> {
         if self.budget_bytes < u64::from(bytes) {
             return Err(AllocError::Exhausted);
         }
-        let run = self
-            .blocks
-            .next_hole(bytes)
+        let long = if bytes > LINE_BYTES {
+            let hole = self.blocks.next_long_hole(bytes);
+            hole.or_else(|| self.take_block(memory))
+        } else {
+            None
+        };
+        let run = long
+            .or_else(|| self.blocks.next_hole(bytes))
             .or_else(|| self.take_block(memory))
             .or_else(|| self.find_gap(bytes))
             .ok_or(AllocError::Exhausted)?;
@@ -266,8 +274,8 @@ impl DrcHeap {
         Ok(run.start)
     }
 
-    /// Allocates an object that is longer than a line, and for which there is no room where the others
-    /// go: so that a run of short holes is not left behind for its sake.
+    /// Allocates an object that is longer than a line and finds no room in the run of the others, which
+    /// may have room for many of them yet.
     fn allocate_in_overflow(
         &mut self,
         cx: &mut HeapContext<'_>,

@@ -450,3 +450,44 @@ fn dead_young_large_objects_cause_no_trace() {
     isolate.allow_accesses(u64::MAX);
     assert_eq!(live_bytes(&mut isolate), 200_000 * 16);
 }
+
+/// Objects longer than a line, few among many short ones, leave the short holes of the heap to these.
+#[test]
+fn long_objects_leave_short_holes_alone() {
+    let mut isolate = isolate(64 << 20);
+    let node = node_type(&mut isolate, 14);
+    let long = node_type(&mut isolate, 150);
+    let refs = array_type(&mut isolate, FieldType::mutable(ValType::ANYREF));
+    let count = if cfg!(miri) { 2000 } else { 40_000 };
+    let mut roots = [GcRef::NULL; 2];
+    roots[0] = isolate
+        .alloc_array(refs, count, &mut roots)
+        .unwrap()
+        .to_ref();
+    let element = |index: u32| ELEMENTS + 4 * index;
+    for index in 0..count {
+        let new = isolate.alloc_struct(node, &mut roots).unwrap();
+        isolate.write_ref(object(roots[0]), element(index), new.to_ref());
+    }
+    // Holes of four lines at most, in every block.
+    for index in (0..count).filter(|index| index % 16 < 8) {
+        isolate.write_ref(object(roots[0]), element(index), GcRef::NULL);
+    }
+    isolate
+        .collect_with(CollectionKind::Full, &mut roots)
+        .unwrap();
+    let before = isolate.stats().committed_bytes;
+    for index in 0..count / 4 {
+        if index % 500 == 0 {
+            isolate.alloc_struct(long, &mut roots).unwrap();
+        }
+        isolate.alloc_struct(node, &mut roots).unwrap();
+    }
+    let more = isolate.stats().committed_bytes - before;
+    let long_bytes = u64::from(count / 2000 + 1) * 608;
+    assert!(
+        more <= long_bytes + (64 << 10),
+        "{more} bytes more, though half the lines were free"
+    );
+    isolate.verify().unwrap();
+}
