@@ -96,6 +96,8 @@ pub struct CodeRange {
     pub traps: Vec<TrapSite>,
     /// Its functions, in any order; code that backtraces should not show belongs to none.
     pub functions: Vec<FunctionRange>,
+    /// Its unwind table: an `.eh_frame` section with absolute addresses, or nothing.
+    pub eh_frame: Vec<u8>,
 }
 
 impl CodeRange {

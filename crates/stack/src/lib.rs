@@ -36,6 +36,8 @@ mod entry;
 mod error;
 #[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
 mod live;
+mod location;
+mod registers;
 mod registry;
 #[expect(
     unsafe_code,
@@ -45,6 +47,7 @@ mod roots;
 mod slot_pool;
 mod trap;
 mod unwind;
+mod unwinder;
 mod walk;
 
 pub use backtrace::{BACKTRACE_FRAMES, Backtrace, Frame};
@@ -55,8 +58,11 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
 ))]
 pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
 pub use error::StackError;
+pub use location::{Encoding, Location, Place};
+pub use registers::{CodeAddress, Register, Registers};
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};
 pub use roots::CompiledFrames;
 pub use trap::Trap;
 pub use unwind::Landing;
+pub use unwinder::Unwinder;
 pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame, frames};

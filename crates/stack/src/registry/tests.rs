@@ -53,6 +53,7 @@ fn module(start: usize, seed: u32) -> CodeRange {
                 id: u64::from(seed),
             },
         ],
+        eh_frame: vec![],
     }
 }
 

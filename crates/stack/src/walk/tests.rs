@@ -66,6 +66,7 @@ fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
             .to_vec(),
         traps: vec![],
         functions,
+        eh_frame: vec![],
     };
     let handle = registry.register(code).unwrap();
     (registry, handle)

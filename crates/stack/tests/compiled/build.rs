@@ -271,6 +271,7 @@ fn records(code: &cranelift_codegen::CompiledCode, name: Option<u64>) -> CodeRan
         handlers: Vec::new(),
         traps: traps.collect(),
         functions: function.into_iter().collect(),
+        eh_frame: Vec::new(),
     }
 }
 
