@@ -15,6 +15,17 @@ pub enum Encoding {
     BasePlusOffset64,
 }
 
+impl Encoding {
+    /// Bytes of a place in memory.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Offset32 => 4,
+            Self::BasePlusOffset64 => 8,
+        }
+    }
+}
+
 /// What lies at a location, without how it is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Place {

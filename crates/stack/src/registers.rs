@@ -5,6 +5,8 @@
 //! is known as well, and a reference in it can be replaced there. Registers go by their numbers in
 //! DWARF, which are those of LLVM's stack maps too.
 
+use crate::walker::Unwinder;
+
 /// A register that a walk keeps track of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Register(u8);
@@ -168,10 +170,20 @@ impl Registers {
         self.known &= !(1 << register.0);
     }
 
-    /// Makes every register but the stack pointer and the frame pointer unknown.
+    /// Takes over what another frame has there: all that walks by unwind tables know, or the pointers
+    /// that frame pointers lead to.
     #[inline(always)]
-    pub(crate) fn forget_others(&mut self) {
-        self.known &= 0b11;
+    pub(crate) fn assign(&mut self, other: &Self, unwinder: Unwinder) {
+        if unwinder == Unwinder::Dwarf {
+            *self = *other;
+            return;
+        }
+        let (sp, fp) = (Register::STACK_POINTER, Register::FRAME_POINTER);
+        self.pc = other.pc;
+        self.words[sp.position()] = other.words[sp.position()];
+        self.words[fp.position()] = other.words[fp.position()];
+        self.homes[fp.position()] = other.homes[fp.position()];
+        self.known = other.known & 0b11;
     }
 }
 

@@ -12,7 +12,7 @@ use cranelift_module::{FuncId, Module};
 use std::sync::Arc;
 use windrow_core::MutatorState;
 use windrow_stack::{
-    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Safepoint, TrapCode, TrapSite,
+    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Location, Safepoint, TrapCode, TrapSite,
 };
 
 /// A trap whose reason the host knows.
@@ -248,11 +248,11 @@ fn records(code: &cranelift_codegen::CompiledCode, name: Option<u64>) -> CodeRan
         .user_stack_maps()
         .iter()
         .map(|(return_offset, span, map)| {
-            let slots = map.entries().map(|(_, offset)| offset).collect();
+            let slot = |(_, offset)| Location::slot(i32::try_from(offset).unwrap());
             Safepoint {
                 return_offset: *return_offset,
-                frame_bytes: *span,
-                slots,
+                frame_bytes: Some(*span),
+                locations: map.entries().map(slot).collect(),
             }
         });
     let traps = code.buffer.traps().iter().map(|trap| TrapSite {

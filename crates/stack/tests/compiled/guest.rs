@@ -5,7 +5,7 @@ use crate::shapes::Shapes;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use windrow_core::{ActivationList, GcRef, HeapError, Isolate, RootKind, RootSource, RootVisitor};
-use windrow_stack::{Backtrace, CodeRegistry, CompiledFrames, EntryFn, EntryGate, Trap};
+use windrow_stack::{Backtrace, CodeRegistry, CompiledFrames, EntryFn, EntryGate, Trap, Unwinder};
 
 /// What the host function does; `None` makes the guest trap.
 pub(crate) type Hook<'a> = &'a dyn Fn(&Guest<'a>, u32, u32) -> Option<u32>;
@@ -74,7 +74,9 @@ impl<'a> Guest<'a> {
         let isolate = Box::into_raw(Box::new(isolate()));
         // SAFETY: guests are entered through gates only, and the registry holds what Cranelift
         // says of their code.
-        let frames = unsafe { CompiledFrames::new(Arc::clone(&world.code.registry)) };
+        let frames = unsafe {
+            CompiledFrames::new(Arc::clone(&world.code.registry), Unwinder::FramePointers)
+        };
         // SAFETY: just made.
         let state = unsafe { (*isolate).state_pointer() };
         let gate = world.gate(stack_max_bytes);
