@@ -1,7 +1,7 @@
 //! The references of suspended frames, shown in place.
 
 use crate::live::SuspendedStack;
-use crate::location::{Encoding, Location, Place};
+use crate::location::{Encoding, Location};
 use crate::registers::Registers;
 use crate::walk::{Frames, StackMemory, WalkError, WalkFault};
 use smallvec::SmallVec;
@@ -116,14 +116,9 @@ impl References<'_> {
     /// Where in memory a location lies.
     #[inline(always)]
     fn address(&self, location: Location) -> Result<usize, WalkFault> {
-        match location.place() {
-            Place::Memory(register, offset) => self
-                .registers
-                .get(register)
-                .map(|base| base.wrapping_add_signed(offset as isize)),
-            Place::Register(register) => self.registers.home(register),
-        }
-        .ok_or(WalkFault::UnknownRegister)
+        location
+            .address(self.registers)
+            .ok_or(WalkFault::UnknownRegister)
     }
 
     /// What lies there, whatever it is.

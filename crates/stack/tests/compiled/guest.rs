@@ -2,6 +2,7 @@
 
 use crate::build::{Code, Compiler};
 use crate::shapes::Shapes;
+use cranelift_module::FuncId;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use windrow_core::{ActivationList, GcRef, HeapError, Isolate, RootKind, RootSource, RootVisitor};
@@ -22,12 +23,27 @@ impl World {
     }
 
     pub(crate) fn with_registry(optimise: bool, registry: Arc<CodeRegistry>) -> Self {
+        Self::build(optimise, registry, |_, _| ()).0
+    }
+
+    /// A world with more functions, which are told the host function's trampoline.
+    pub(crate) fn with_more<T>(
+        optimise: bool,
+        define: impl FnOnce(&mut Compiler, FuncId) -> T,
+    ) -> (Self, T) {
+        Self::build(optimise, CodeRegistry::new(), define)
+    }
+
+    fn build<T>(
+        optimise: bool,
+        registry: Arc<CodeRegistry>,
+        define: impl FnOnce(&mut Compiler, FuncId) -> T,
+    ) -> (Self, T) {
         let mut compiler = Compiler::new(optimise);
         let shapes = Shapes::define(&mut compiler, host as *const () as usize);
-        Self {
-            code: compiler.finish(registry),
-            shapes,
-        }
+        let more = define(&mut compiler, shapes.exit);
+        let code = compiler.finish(registry);
+        (Self { code, shapes }, more)
     }
 
     pub(crate) fn gate(&self, stack_max_bytes: usize) -> EntryGate {
@@ -93,7 +109,7 @@ impl<'a> Guest<'a> {
     /// Calls a guest function of two parameters.
     pub(crate) fn call(
         &self,
-        function: cranelift_module::FuncId,
+        function: FuncId,
         a: u32,
         b: u32,
     ) -> Result<u32, Trap> {
