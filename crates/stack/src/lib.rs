@@ -34,9 +34,18 @@ mod code;
 )]
 mod entry;
 mod error;
+mod frame_section;
+mod frame_table;
+mod interpret;
 #[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
 mod live;
 mod location;
+#[expect(
+    unsafe_code,
+    reason = "reads the unwind tables of loaded images, which the loader points to"
+)]
+#[expect(dead_code, reason = "the walker uses it next")]
+mod process;
 mod registers;
 mod registry;
 #[expect(
@@ -44,6 +53,7 @@ mod registry;
     reason = "vouches for the bounds of activations; the constructor's contract"
 )]
 mod roots;
+mod row;
 mod slot_pool;
 mod trap;
 mod unwind;
@@ -58,6 +68,7 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
 ))]
 pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
 pub use error::StackError;
+pub use frame_table::FrameTable;
 pub use location::{Encoding, Location, Place};
 pub use registers::{CodeAddress, Register, Registers};
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};

@@ -60,6 +60,12 @@ pub enum WalkFault {
     Overlap,
     /// The stack could not be read there.
     Unreadable,
+    /// No unwind table covers it.
+    NoUnwindInfo,
+    /// Its unwind table builds on a register whose word is not known.
+    UnknownRegister,
+    /// Its unwind table makes no sense, or says what walks do not understand.
+    BadUnwindInfo,
 }
 
 impl WalkFault {
@@ -72,6 +78,9 @@ impl WalkFault {
             Self::UnknownCode => "its return address lies in no registered code",
             Self::Overlap => "it reaches down into the frame it called",
             Self::Unreadable => "its memory cannot be read",
+            Self::NoUnwindInfo => "no unwind table covers it",
+            Self::UnknownRegister => "its unwind table builds on a register that is not known",
+            Self::BadUnwindInfo => "its unwind table cannot be followed",
         }
     }
 }
