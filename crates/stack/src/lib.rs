@@ -35,11 +35,19 @@ mod code;
 )]
 mod entry;
 mod error;
+mod frame_section;
+mod frame_table;
+mod interpret;
 #[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
 mod live;
 mod landing;
 mod location;
 mod location_pool;
+#[expect(
+    unsafe_code,
+    reason = "reads the unwind tables of loaded images, which the loader points to"
+)]
+mod process;
 mod references;
 mod registers;
 mod registry;
@@ -48,6 +56,7 @@ mod registry;
     reason = "vouches for the bounds of activations; the constructor's contract"
 )]
 mod roots;
+mod row;
 mod trap;
 mod walk;
 mod walker;
@@ -60,6 +69,7 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
 ))]
 pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
 pub use error::StackError;
+pub use frame_table::FrameTable;
 pub use landing::Landing;
 pub use live::SuspendedStack;
 pub use location::{Encoding, Location, Place};

@@ -19,6 +19,13 @@ const NUMBERS: [u16; 7] = [7, 6, 3, 12, 13, 14, 15];
 #[cfg(target_arch = "aarch64")]
 const NUMBERS: [u16; 13] = [31, 29, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30];
 
+/// The number in DWARF by which expressions name the address a frame stands at.
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) const PROGRAM_COUNTER: u16 = 16;
+/// As above.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const PROGRAM_COUNTER: u16 = 32;
+
 /// The column of unwind tables that stands for the return address.
 #[cfg(not(target_arch = "aarch64"))]
 pub(crate) const RETURN_ADDRESS: u16 = 16;
@@ -35,6 +42,17 @@ impl Register {
 
     /// The register that code with frame pointers keeps them in.
     pub const FRAME_POINTER: Self = Self(1);
+
+    /// Every register by its position, for code that goes through sets of them.
+    pub(crate) const BY_POSITION: [Self; Self::COUNT] = {
+        let mut registers = [Self(0); Self::COUNT];
+        let mut position = 0_u8;
+        while (position as usize) < Self::COUNT {
+            registers[position as usize] = Self(position);
+            position += 1;
+        }
+        registers
+    };
 
     /// The register with this number in DWARF, if walks keep track of it.
     #[must_use]

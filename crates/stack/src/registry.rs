@@ -13,6 +13,7 @@
 use crate::StackError;
 use crate::address_hash::AddressHasher;
 use crate::code::{CodeRange, FunctionRange, TrapCode, TrapSite};
+use crate::frame_table::FrameTable;
 use crate::location::Location;
 use crate::location_pool::{LocationListId, LocationPool};
 use hashbrown::HashMap;
@@ -100,6 +101,7 @@ struct Range {
     handled_offsets: Box<[u32]>,
     traps: Box<[TrapSite]>,
     functions: Box<[FunctionRange]>,
+    unwind_table: Option<FrameTable>,
 }
 
 #[derive(Debug)]
@@ -153,6 +155,10 @@ impl CodeRegistry {
     pub fn register(self: &Arc<Self>, mut code: CodeRange) -> Result<CodeHandle, StackError> {
         code.normalise()?;
         let (start, len) = (code.start, code.len);
+        let unwind_table = match code.eh_frame {
+            bytes if bytes.is_empty() => None,
+            bytes => Some(FrameTable::new(bytes, 0)?),
+        };
         let _held = Held::new();
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let Tables {
@@ -190,6 +196,7 @@ impl CodeRegistry {
                 .collect(),
             traps: code.traps.into(),
             functions: code.functions.into(),
+            unwind_table,
         };
         *safepoints += range.safepoints.len();
         for handler in &code.handlers {
@@ -348,6 +355,11 @@ impl CodeReader<'_> {
     #[must_use]
     pub fn handler(&self, address: usize) -> Option<usize> {
         self.tables.handlers.get(&address).copied()
+    }
+
+    /// The unwind table for code at `pc`.
+    pub(crate) fn unwind_table(&self, pc: usize) -> Option<&FrameTable> {
+        self.range(pc)?.1.unwind_table.as_ref()
     }
 
     /// Whether code at `pc` is registered.

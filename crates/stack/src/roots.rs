@@ -8,9 +8,11 @@
 use crate::backtrace::Backtrace;
 use crate::landing::{Landing, innermost_handler};
 use crate::live::SuspendedStack;
+use crate::registers::Registers;
 use crate::registry::{CodeReader, CodeRegistry};
-use crate::walk::WalkError;
+use crate::walk::{WalkError, WalkFault};
 use crate::walker::{Unwinder, Walker};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use windrow_core::{Activation, ActivationList, HeapError, RootSource, RootVisitor};
 
@@ -20,6 +22,7 @@ pub struct CompiledFrames {
     registry: Arc<CodeRegistry>,
     unwinder: Unwinder,
     heap_base: usize,
+    is_cross_checked: bool,
 }
 
 impl CompiledFrames {
@@ -41,6 +44,7 @@ impl CompiledFrames {
             registry,
             unwinder,
             heap_base: 0,
+            is_cross_checked: false,
         }
     }
 
@@ -49,6 +53,17 @@ impl CompiledFrames {
     #[must_use]
     pub fn with_heap_base(self, heap_base: usize) -> Self {
         Self { heap_base, ..self }
+    }
+
+    /// The same, but before each collection both unwinders walk every activation, and where they do not
+    /// agree on frames and references the collection fails: for tests. All code must keep frame
+    /// pointers and have unwind tables.
+    #[must_use]
+    pub fn with_cross_check(self, is_cross_checked: bool) -> Self {
+        Self {
+            is_cross_checked,
+            ..self
+        }
     }
 
     /// Where an exception goes that a host call, made by the innermost suspended activation, ends
@@ -95,6 +110,9 @@ impl RootSource for CompiledFrames {
         visitor: &mut dyn RootVisitor,
     ) -> Result<u64, HeapError> {
         let code = self.registry.read();
+        if self.is_cross_checked {
+            cross_check(&code, activations)?;
+        }
         Walker::of_thread(self.unwinder, |walker| {
             let mut walked = 0;
             for activation in activations.iter() {
@@ -124,4 +142,40 @@ fn stack_of(code: &CodeReader<'_>, activation: Activation) -> SuspendedStack {
     // tells the truth, so `low` is the innermost frame's stack pointer and the frames from there
     // to the entry are suspended until the collection ends.
     unsafe { SuspendedStack::of_activation(low, activation.entry_fp) }
+}
+
+/// Walks with both unwinders and compares frames and places of references.
+fn cross_check(code: &CodeReader<'_>, activations: ActivationList<'_>) -> Result<(), WalkError> {
+    Walker::of_thread(Unwinder::FramePointers, |by_frame_pointers| {
+        Walker::of_thread(Unwinder::Dwarf, |by_tables| {
+            for activation in activations.iter() {
+                let stack = stack_of(code, activation);
+                let mut these = by_frame_pointers.activation(&stack, code, activation);
+                let mut those = by_tables.activation(&stack, code, activation);
+                loop {
+                    let (this, that) = (these.next().transpose()?, those.next().transpose()?);
+                    let places = |registers: &Registers| {
+                        let locations = this.map_or(&[][..], |frame| frame.locations);
+                        let addresses = locations.iter();
+                        addresses
+                            .map(|location| location.address(registers))
+                            .collect::<SmallVec<[_; 8]>>()
+                    };
+                    if this != that || places(these.registers()) != places(those.registers()) {
+                        let frame = this.or(that);
+                        return Err(WalkError {
+                            frame: these.walked(),
+                            pc: frame.map_or(0, |frame| frame.pc.address()),
+                            fp: frame.map_or(0, |frame| frame.fp),
+                            fault: WalkFault::Disagreement,
+                        });
+                    }
+                    if this.is_none() {
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })
+    })
 }

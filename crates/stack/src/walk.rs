@@ -27,7 +27,8 @@
 use crate::location::{Location, Place};
 use crate::registers::{CodeAddress, Register, Registers};
 use crate::registry::CodeReader;
-use crate::walker::{Known, Unwinder, WalkCache};
+use crate::row::Step;
+use crate::walker::{Known, Unwinder, WalkCache, Way};
 use windrow_core::{Activation, HeapError};
 
 /// Bytes of a pointer, and of a word of the stack.
@@ -79,10 +80,16 @@ pub enum WalkFault {
     Overlap,
     /// The stack could not be read there.
     Unreadable,
-    /// A register that is needed is not known.
+    /// No unwind table covers it.
+    NoUnwindInfo,
+    /// Its unwind table or its stack map builds on a register whose word is not known.
     UnknownRegister,
-    /// A pointer does not point into the heap.
+    /// Its unwind table makes no sense, or says what walks do not understand.
+    BadUnwindInfo,
+    /// A pointer in it does not point into the heap.
     WildPointer,
+    /// Frame pointers and unwind tables lead to different frames or references.
+    Disagreement,
 }
 
 impl WalkFault {
@@ -95,8 +102,11 @@ impl WalkFault {
             Self::UnknownCode => "its return address lies in no registered code",
             Self::Overlap => "it reaches down into the frame it called",
             Self::Unreadable => "its memory cannot be read",
-            Self::UnknownRegister => "a register that it needs is not known",
+            Self::NoUnwindInfo => "no unwind table covers it",
+            Self::UnknownRegister => "its tables build on a register that is not known",
+            Self::BadUnwindInfo => "its unwind table cannot be followed",
             Self::WildPointer => "a pointer in it does not point into the heap",
+            Self::Disagreement => "frame pointers and unwind tables disagree about it",
         }
     }
 }
@@ -196,7 +206,7 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         registers: Registers,
         end: End,
     ) -> Self {
-        cache.keep_for(code);
+        cache.keep_for(code, unwinder);
         Self {
             memory,
             code,
@@ -264,7 +274,7 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         if self.last.0 == pc {
             return Ok(self.last.1);
         }
-        let known = self.cache.known(self.code, pc);
+        let known = self.cache.known(self.code, pc, self.unwinder);
         let is_registered_only =
             self.unwinder == Unwinder::FramePointers && self.end != End::Outermost;
         if is_registered_only && !known.is_registered {
@@ -308,7 +318,7 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         self.caller.assign(&self.registers, self.unwinder);
         let cfa = match self.unwinder {
             Unwinder::FramePointers => self.follow_frame_pointer(fp)?,
-            Unwinder::Dwarf => return Err(WalkFault::UnknownCode),
+            Unwinder::Dwarf => self.follow_unwind_table(known)?,
         };
         self.floor = cfa;
         self.walked += 1;
@@ -331,6 +341,26 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         self.caller.set(Register::FRAME_POINTER, caller_fp);
         self.caller.set(Register::STACK_POINTER, cfa);
         Ok(cfa)
+    }
+}
+
+impl<M: StackMemory> Frames<'_, M> {
+    /// Finds the caller by what unwind tables say of the place the frame stands at.
+    #[inline(always)]
+    fn follow_unwind_table(&mut self, known: Known) -> Result<usize, WalkFault> {
+        let step = match known.way {
+            Way::Row(row) => row.caller(self.memory, &mut self.caller)?,
+            way => self
+                .cache
+                .interpret(way, self.code, self.memory, &mut self.caller)?,
+        };
+        Ok(match step {
+            Step::Caller(cfa) => cfa,
+            Step::Outermost => {
+                self.caller.pc = CodeAddress::Exact(0);
+                self.caller.sp()
+            }
+        })
     }
 }
 

@@ -1,9 +1,12 @@
 //! Walks of a thread, and what they remember of the code they meet.
 
 use crate::address_hash::AddressHasher;
+use crate::frame_section::{UnwindScratch, Unwinding};
+use crate::process::{ImageEntry, Images};
 use crate::registers::{CodeAddress, Registers};
 use crate::registry::{CodeReader, SiteKey};
-use crate::walk::{Frames, StackMemory};
+use crate::row::{Row, Step};
+use crate::walk::{Frames, StackMemory, WalkFault};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use windrow_core::Activation;
@@ -41,14 +44,19 @@ impl Walker {
     /// Runs `walk` with a walker that knows what the walks of this thread have learnt.
     pub fn of_thread<R>(unwinder: Unwinder, walk: impl FnOnce(&mut Self) -> R) -> R {
         thread_local! {
-            static CACHE: RefCell<WalkCache> = RefCell::default();
+            static BY_FRAME_POINTERS: RefCell<WalkCache> = RefCell::default();
+            static BY_TABLES: RefCell<WalkCache> = RefCell::default();
         }
+        let kept = match unwinder {
+            Unwinder::FramePointers => &BY_FRAME_POINTERS,
+            Unwinder::Dwarf => &BY_TABLES,
+        };
         let mut walker = Self {
             unwinder,
-            cache: CACHE.take(),
+            cache: kept.take(),
         };
         let result = walk(&mut walker);
-        CACHE.set(walker.cache);
+        kept.set(walker.cache);
         result
     }
 
@@ -95,6 +103,19 @@ impl Walker {
     }
 }
 
+/// How to find the caller of a frame by unwind tables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// By this row.
+    Row(Row),
+    /// By interpreting this entry of the table of registered code.
+    Registered(usize),
+    /// By interpreting this entry of one of the process's own tables.
+    Image(ImageEntry),
+    /// There is none.
+    None,
+}
+
 /// What is known of a place in code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
@@ -102,6 +123,8 @@ pub(crate) struct Known {
     pub(crate) site: SiteKey,
     /// Whether a registry knows the code.
     pub(crate) is_registered: bool,
+    /// How to find its caller; not asked for walks by frame pointers.
+    pub(crate) way: Way,
 }
 
 impl Known {
@@ -109,6 +132,7 @@ impl Known {
     pub(crate) const NOTHING: Self = Self {
         site: SiteKey::PLAIN,
         is_registered: false,
+        way: Way::None,
     };
 }
 
@@ -117,48 +141,112 @@ impl Known {
 pub(crate) struct WalkCache {
     generation: u64,
     known: HashMap<usize, Known, AddressHasher>,
+    /// The process's own code, once a walk met some.
+    images: Option<Images>,
+    scratch: Option<Box<UnwindScratch>>,
 }
 
 impl WalkCache {
-    /// Forgets what may not be true of this code.
-    pub(crate) fn keep_for(&mut self, code: &CodeReader<'_>) {
-        if self.generation != code.generation() || self.known.len() > MAX_KNOWN {
+    /// Forgets what may not be true of this code, or of the process's own.
+    pub(crate) fn keep_for(&mut self, code: &CodeReader<'_>, unwinder: Unwinder) {
+        let is_old = unwinder == Unwinder::Dwarf
+            && self
+                .images
+                .as_ref()
+                .is_some_and(|images| !images.are_current());
+        if is_old {
+            self.images = None;
+        }
+        if is_old || self.generation != code.generation() || self.known.len() > MAX_KNOWN {
             self.generation = code.generation();
             self.known.clear();
         }
     }
 
-    /// What is known of `pc`; asks the registry the first time.
+    /// What is known of `pc`; asks registry and unwind tables the first time.
     #[inline(always)]
-    pub(crate) fn known(&mut self, code: &CodeReader<'_>, pc: CodeAddress) -> Known {
-        let CodeAddress::Return(address) = pc else {
-            return ask(code, pc);
-        };
-        match self.known.get(&address) {
-            Some(known) => *known,
-            None => self.learn(code, address),
+    pub(crate) fn known(
+        &mut self,
+        code: &CodeReader<'_>,
+        pc: CodeAddress,
+        unwinder: Unwinder,
+    ) -> Known {
+        if let CodeAddress::Return(address) = pc
+            && let Some(known) = self.known.get(&address)
+        {
+            return *known;
         }
+        self.learn(code, pc, unwinder)
     }
 
     #[cold]
     #[inline(never)]
-    fn learn(&mut self, code: &CodeReader<'_>, address: usize) -> Known {
-        let known = ask(code, CodeAddress::Return(address));
+    fn learn(&mut self, code: &CodeReader<'_>, pc: CodeAddress, unwinder: Unwinder) -> Known {
+        let site = match pc {
+            CodeAddress::Return(address) => code.site_key(address),
+            CodeAddress::Exact(address) => code.contains(address).then_some(SiteKey::PLAIN),
+        };
+        let is_registered = site.is_some();
+        let known = Known {
+            site: site.unwrap_or(SiteKey::PLAIN),
+            is_registered,
+            way: match unwinder {
+                Unwinder::FramePointers => Way::None,
+                Unwinder::Dwarf => self.find_way(code, pc.lookup(), is_registered),
+            },
+        };
         // Wild addresses of broken stacks are not worth the room.
-        if known.is_registered {
+        if let CodeAddress::Return(address) = pc
+            && (is_registered || !matches!(known.way, Way::None))
+        {
             self.known.insert(address, known);
         }
         known
     }
-}
 
-fn ask(code: &CodeReader<'_>, pc: CodeAddress) -> Known {
-    let site = match pc {
-        CodeAddress::Return(address) => code.site_key(address),
-        CodeAddress::Exact(address) => code.contains(address).then_some(SiteKey::PLAIN),
-    };
-    Known {
-        site: site.unwrap_or(SiteKey::PLAIN),
-        is_registered: site.is_some(),
+    fn find_way(&mut self, code: &CodeReader<'_>, address: usize, is_registered: bool) -> Way {
+        let scratch = self.scratch.get_or_insert_default();
+        if is_registered {
+            let table = code.unwind_table(address);
+            return match table.map(|table| table.unwinding(address, scratch)) {
+                Some(Unwinding::Compact(row)) => Way::Row(row),
+                Some(Unwinding::Interpreted(entry)) => Way::Registered(entry),
+                Some(Unwinding::NoInfo) | None => Way::None,
+            };
+        }
+        let images = self.images.get_or_insert_with(Images::loaded);
+        match images.unwinding(address, scratch) {
+            Some((_, Unwinding::Compact(row))) => Way::Row(row),
+            Some((entry, Unwinding::Interpreted(_))) => Way::Image(entry),
+            Some((_, Unwinding::NoInfo)) | None => Way::None,
+        }
+    }
+
+    /// Turns the registers of a frame into those of its caller where that takes an interpreter.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn interpret<M: StackMemory>(
+        &mut self,
+        way: Way,
+        code: &CodeReader<'_>,
+        memory: &M,
+        registers: &mut Registers,
+    ) -> Result<Step, WalkFault> {
+        let Self {
+            images, scratch, ..
+        } = self;
+        let scratch = scratch.get_or_insert_default();
+        match way {
+            Way::Row(row) => row.caller(memory, registers),
+            Way::Registered(entry) => code
+                .unwind_table(registers.pc.lookup())
+                .ok_or(WalkFault::NoUnwindInfo)?
+                .interpret(entry, memory, registers, scratch),
+            Way::Image(entry) => images
+                .as_ref()
+                .ok_or(WalkFault::NoUnwindInfo)?
+                .interpret(entry, memory, registers, scratch),
+            Way::None => Err(WalkFault::NoUnwindInfo),
+        }
     }
 }

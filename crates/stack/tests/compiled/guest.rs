@@ -90,9 +90,8 @@ impl<'a> Guest<'a> {
         let isolate = Box::into_raw(Box::new(isolate()));
         // SAFETY: guests are entered through gates only, and the registry holds what Cranelift
         // says of their code.
-        let frames = unsafe {
-            CompiledFrames::new(Arc::clone(&world.code.registry), Unwinder::FramePointers)
-        };
+        let frames =
+            unsafe { CompiledFrames::new(Arc::clone(&world.code.registry), Unwinder::Dwarf) };
         // SAFETY: just made.
         let state = unsafe { (*isolate).state_pointer() };
         let gate = world.gate(stack_max_bytes);
@@ -107,12 +106,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Calls a guest function of two parameters.
-    pub(crate) fn call(
-        &self,
-        function: FuncId,
-        a: u32,
-        b: u32,
-    ) -> Result<u32, Trap> {
+    pub(crate) fn call(&self, function: FuncId, a: u32, b: u32) -> Result<u32, Trap> {
         let mut args = [u64::from(a), u64::from(b)];
         self.call_raw(self.world.code.address(function), &mut args)
             .map(|()| u32::try_from(args[0]).unwrap())

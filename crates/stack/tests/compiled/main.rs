@@ -19,4 +19,4 @@ mod faults;
 mod nesting;
 mod roots;
 mod traps;
-mod trees;
+// mod trees;

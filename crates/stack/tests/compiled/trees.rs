@@ -221,8 +221,7 @@ impl Forest {
         let frames = walk(Unwinder::FramePointers);
         assert_eq!(frames, walk(Unwinder::Dwarf));
         let exit = self.world.code.bounds(self.world.shapes.exit);
-        let is_shown =
-            |pc: &usize| code.call_site(*pc).is_some() && !exit.contains(&(pc - 1));
+        let is_shown = |pc: &usize| code.call_site(*pc).is_some() && !exit.contains(&(pc - 1));
         let pcs: Vec<_> = frames.iter().map(|frame| frame.0).collect();
         let mut walker = Walker::new(Unwinder::Dwarf);
         let from_here: Vec<_> = walker
@@ -282,7 +281,9 @@ fn define(compiler: &mut Compiler, shape: Shape, exit: FuncId, place: &Place) ->
         e.b.ins().jump(head, &[BlockArg::Value(zero)]);
 
         e.b.switch_to_block(head);
-        let cell = e.b.ins().iconst(types::I64, place.cursor.cast_signed() as i64);
+        let cell =
+            e.b.ins()
+                .iconst(types::I64, place.cursor.cast_signed() as i64);
         let cursor = e.b.ins().load(types::I64, flags, cell, 0);
         let step = e.b.ins().load(types::I32, flags, cursor, 0);
         let next = e.b.ins().iadd_imm_s(cursor, 4);
@@ -302,11 +303,15 @@ fn define(compiler: &mut Compiler, shape: Shape, exit: FuncId, place: &Place) ->
         let index = e.b.ins().ushr_imm_s(index, 1);
         let offset = e.b.ins().uextend(types::I64, index);
         let offset = e.b.ins().ishl_imm_s(offset, 3);
-        let table = e.b.ins().iconst(types::I64, place.addresses.cast_signed() as i64);
+        let table =
+            e.b.ins()
+                .iconst(types::I64, place.addresses.cast_signed() as i64);
         let entry = e.b.ins().iadd(table, offset);
         let target = e.b.ins().load(types::I64, flags, entry, 0);
         let functions = i64::try_from(FUNCTIONS).unwrap();
-        let is_tail = e.b.ins().icmp_imm_s(IntCC::UnsignedLessThan, index, functions);
+        let is_tail =
+            e.b.ins()
+                .icmp_imm_s(IntCC::UnsignedLessThan, index, functions);
         e.b.ins().brif(is_tail, tail, &[], system, &[]);
 
         for (block, conv) in [(tail, CallConv::Tail), (system, CallConv::SystemV)] {
