@@ -20,6 +20,7 @@ mod limit;
 mod signals;
 
 pub use limit::HOST_RESERVE_BYTES;
+pub(crate) use limit::are_on_thread_stack;
 
 use crate::StackError;
 use crate::backtrace::Backtrace;

@@ -132,16 +132,33 @@ impl RootSource for CompiledFrames {
 
 /// The stack of a suspended activation of an isolate that [`CompiledFrames::new`] was told of.
 fn stack_of(code: &CodeReader<'_>, activation: Activation) -> SuspendedStack {
-    // The innermost frame reaches below its frame pointer by what its own stack map says.
-    let below = code
-        .call_site(activation.exit_pc)
-        .and_then(|site| site.frame_bytes)
-        .unwrap_or(0);
-    let low = activation.exit_fp.saturating_sub(below as usize);
+    // The innermost frame reaches below its frame pointer by what its own stack map says; without one,
+    // no further than this frame where both are on one stack.
+    let map = code.call_site(activation.exit_pc);
+    let below = match map.and_then(|site| site.frame_bytes) {
+        Some(frame_bytes) => frame_bytes as usize,
+        None => bytes_from_here(activation.exit_fp),
+    };
+    let low = activation.exit_fp.saturating_sub(below);
     // SAFETY: `CompiledFrames::new` was promised that the activation is open and that the registry
-    // tells the truth, so `low` is the innermost frame's stack pointer and the frames from there
-    // to the entry are suspended until the collection ends.
+    // tells the truth, so `low` is the innermost frame's stack pointer, or lies in a frame that called
+    // this function; the frames from there to the entry are suspended until the collection ends.
     unsafe { SuspendedStack::of_activation(low, activation.entry_fp) }
+}
+
+/// How far up from a frame that waits for this function an address of the same stack lies; zero if it
+/// is another stack's, or may be.
+fn bytes_from_here(address: usize) -> usize {
+    let here = 0_u8;
+    let here = (&raw const here).addr();
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    if crate::entry::are_on_thread_stack([here, address]) {
+        return address.saturating_sub(here);
+    }
+    0
 }
 
 /// Walks with both unwinders and compares frames and places of references.

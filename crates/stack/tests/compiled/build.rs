@@ -12,6 +12,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module};
 use gimli::RunTimeEndian;
 use gimli::write::{Address, EhFrame, EndianVec, FrameTable};
+use std::ops::Range;
 use std::sync::Arc;
 use windrow_core::MutatorState;
 use windrow_stack::{
@@ -36,6 +37,7 @@ pub(crate) struct Compiler {
 pub(crate) struct Code {
     pub(crate) registry: Arc<CodeRegistry>,
     handles: Vec<(FuncId, Option<CodeHandle>)>,
+    unwind_tables: Vec<(Range<usize>, Vec<u8>)>,
     module: Option<JITModule>,
 }
 
@@ -216,15 +218,19 @@ impl Compiler {
     pub(crate) fn finish(mut self, registry: Arc<CodeRegistry>) -> Code {
         self.module.finalize_definitions().unwrap();
         let module = self.module;
+        let mut unwind_tables = Vec::new();
         let register = |(id, mut range, unwind_info): (FuncId, CodeRange, UnwindInfo)| {
             range.start = module.get_finalized_function(id).addr();
             range.eh_frame = eh_frame(&module, range.start, &unwind_info);
+            let bounds = range.start..range.start + range.len;
+            unwind_tables.push((bounds, range.eh_frame.clone()));
             (id, Some(registry.register(range).unwrap()))
         };
         let handles = self.pending.into_iter().map(register).collect();
         Code {
             registry,
             handles,
+            unwind_tables,
             module: Some(module),
         }
     }
@@ -309,7 +315,7 @@ impl Code {
     }
 
     /// Bounds of a function's code.
-    pub(crate) fn bounds(&self, id: FuncId) -> std::ops::Range<usize> {
+    pub(crate) fn bounds(&self, id: FuncId) -> Range<usize> {
         let handle = self
             .handles
             .iter()
@@ -319,6 +325,12 @@ impl Code {
             .as_ref()
             .unwrap();
         handle.start()..handle.start() + handle.len_bytes()
+    }
+
+    /// The unwind table of each function, with the function's bounds.
+    pub(crate) fn unwind_tables(&self) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+        let tables = self.unwind_tables.iter();
+        tables.map(|(code, eh_frame)| (code.clone(), &eh_frame[..]))
     }
 
     /// Takes the handle of a function: its code stays, unknown once the handle is dropped.
