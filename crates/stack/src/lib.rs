@@ -23,6 +23,10 @@
 )]
 
 mod backtrace;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[expect(unsafe_code, reason = "stores registers, which takes assembly")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the walker uses it next"))]
+mod capture;
 mod code;
 #[cfg(all(
     target_os = "linux",
@@ -44,7 +48,7 @@ mod location;
     unsafe_code,
     reason = "reads the unwind tables of loaded images, which the loader points to"
 )]
-#[expect(dead_code, reason = "the walker uses it next")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the walker uses it next"))]
 mod process;
 mod registers;
 mod registry;
