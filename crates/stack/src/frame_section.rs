@@ -141,3 +141,10 @@ impl<'a> FrameSection<'a> {
         })
     }
 }
+
+#[cfg(all(
+    test,
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod tests;

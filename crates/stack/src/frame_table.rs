@@ -9,7 +9,7 @@
 
 use crate::StackError;
 use crate::frame_section::{FrameSection, UnwindScratch, Unwinding};
-use crate::registers::Registers;
+use crate::registers::{Register, Registers};
 use crate::row::Step;
 use crate::walk::{StackMemory, WalkFault};
 use gimli::{CieOrFde, UnwindSection};
@@ -150,22 +150,45 @@ impl FrameTable {
     /// Turns the registers of a frame into those of its caller and returns where the frame ended:
     /// the caller's stack pointer, but for signals. `None` if the frame has no caller.
     ///
-    /// For tools and tests: reads the row anew each time, in about a microsecond.
+    /// For tools and tests: reads the row anew each time, in about a microsecond; walks keep rows.
     ///
     /// # Errors
     /// What makes the step impossible; the registers are then neither frame's.
+    ///
+    /// # Panics
+    /// With debug assertions, the row is interpreted as well; if that finds another caller, which
+    /// is a bug here, this panics.
     pub fn caller<M: StackMemory>(
         &self,
         memory: &M,
         registers: &mut Registers,
     ) -> Result<Option<usize>, WalkFault> {
         let scratch = &mut UnwindScratch::default();
-        let step = match self.unwinding(registers.pc.lookup(), scratch) {
-            Unwinding::Compact(row) => row.caller(memory, registers)?,
-            Unwinding::Interpreted(entry) => self.interpret(entry, memory, registers, scratch)?,
-            Unwinding::NoInfo => return Err(WalkFault::NoUnwindInfo),
+        let address = registers.pc.lookup();
+        let entry = self.entry(address).ok_or(WalkFault::NoUnwindInfo)?;
+        let frame = *registers;
+        let step = match self.unwinding(address, scratch) {
+            Unwinding::Compact(row) => {
+                let step = row.caller(memory, registers);
+                if cfg!(debug_assertions) {
+                    let mut interpreted = frame;
+                    let other = self.interpret(entry, memory, &mut interpreted, scratch);
+                    // Which of several faults is met first is all that may differ.
+                    assert_eq!(step.ok(), other.ok(), "{row:?} of {frame:x?}");
+                    if step.is_ok() {
+                        assert_eq!(
+                            known(registers),
+                            known(&interpreted),
+                            "{row:?} of {frame:x?}"
+                        );
+                    }
+                }
+                step
+            }
+            Unwinding::Interpreted(entry) => self.interpret(entry, memory, registers, scratch),
+            Unwinding::NoInfo => Err(WalkFault::NoUnwindInfo),
         };
-        Ok(match step {
+        Ok(match step? {
             Step::Caller(end) => Some(end),
             Step::Outermost => None,
         })
@@ -191,6 +214,16 @@ impl Covered {
     }
 }
 
+/// All that is known of a frame.
+fn known(registers: &Registers) -> impl PartialEq + std::fmt::Debug {
+    let words =
+        Register::BY_POSITION.map(|register| (registers.get(register), registers.home(register)));
+    (registers.pc, words)
+}
+
 fn bad_table(offset: usize, reason: String) -> StackError {
     StackError::BadUnwindTable { offset, reason }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -24,6 +24,9 @@
 
 mod address_hash;
 mod backtrace;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[expect(unsafe_code, reason = "stores registers, which takes assembly")]
+mod capture;
 mod code;
 #[cfg(all(
     target_os = "linux",

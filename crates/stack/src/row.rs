@@ -170,6 +170,23 @@ impl Row {
     }
 }
 
+#[cfg(test)]
+impl Row {
+    /// The base register, the frame's end in bytes from it, and where what columns of unwind tables
+    /// stand for lies, in bytes from the end.
+    pub(crate) fn described(&self) -> (Register, i32, Vec<(u16, isize)>) {
+        let bytes = |position: usize| isize::from(self.offsets[position]) * 8;
+        let mut saved = vec![(RETURN_ADDRESS, bytes(RETURN))];
+        for register in Register::BY_POSITION {
+            let position = register.position();
+            if self.saved >> position & 1 != 0 {
+                saved.push((register.dwarf(), bytes(position)));
+            }
+        }
+        (self.base, self.end_offset, saved)
+    }
+}
+
 /// The address a caller stands at.
 #[inline(always)]
 pub(crate) const fn pc_of_caller(return_address: usize, is_signal: bool) -> CodeAddress {
