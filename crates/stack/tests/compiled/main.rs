@@ -18,4 +18,5 @@ mod shapes;
 mod faults;
 mod nesting;
 mod roots;
+mod system;
 mod traps;
