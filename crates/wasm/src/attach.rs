@@ -65,7 +65,7 @@ pub(crate) fn attach(engine: &Engine, store: &mut Store) -> Result<StoreId, Erro
         }
         store
             .isolate_mut()
-            .add_root_source(crate::enter::compiled_frames(registry));
+            .add_root_source(crate::enter::compiled_frames(engine));
         // SAFETY: the engine means by this word the registry its frames are walked with, which is
         // the one just given to the store's root source.
         unsafe { store.isolate_mut().set_embedder_word(ENGINE_WORD, identity) };
