@@ -197,6 +197,12 @@ impl Isolate {
         &self.config.types
     }
 
+    /// The zeal it was made with.
+    #[must_use]
+    pub const fn zeal(&self) -> Zeal {
+        self.config.zeal
+    }
+
     /// The shapes of every type this isolate knows.
     #[must_use]
     pub const fn tables(&self) -> &Arc<TypeTables> {

@@ -4,6 +4,7 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::unwind::{CfaUnwindInfo, UnwindInfo, UnwindInfoKind};
 use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget, MachTrap};
 use smallvec::SmallVec;
 use windrow_stack::{Handler, Location, Safepoint, TrapCode, TrapSite};
@@ -41,6 +42,12 @@ pub enum CompileError {
     OutOfReach {
         /// Where the reference is.
         offset: u32,
+    },
+    /// The unwind table cannot be written.
+    #[error("the unwind table of the code cannot be written: {reason}")]
+    UnwindTable {
+        /// What its writer says.
+        reason: String,
     },
 }
 
@@ -86,6 +93,8 @@ pub struct CompiledFunction {
     pub locations: Vec<(u32, u32)>,
     /// What is to be filled in.
     pub relocations: Vec<Relocation>,
+    /// How its frames are unwound, for [`UnwindTables`](crate::UnwindTables).
+    pub unwind: Option<CfaUnwindInfo>,
 }
 
 /// Compiles the function in `context`, which keeps its CLIF and can be cleared and used again.
@@ -144,7 +153,26 @@ pub fn compile(
             .map(|loc| (loc.start, loc.loc.bits()))
             .collect(),
         relocations,
+        unwind: unwind(compiled, isa)?,
     })
+}
+
+/// What Cranelift knows of the prologue; nothing with settings that leave it out.
+fn unwind(
+    compiled: &cranelift_codegen::CompiledCode,
+    isa: &dyn TargetIsa,
+) -> Result<Option<CfaUnwindInfo>, CompileError> {
+    if !isa.flags().unwind_info() {
+        return Ok(None);
+    }
+    // Asked for by name: what the target's system uses may be something else.
+    match compiled.create_unwind_info_of_kind(isa, UnwindInfoKind::SystemV) {
+        Ok(Some(UnwindInfo::SystemV(info))) => Ok(Some(info)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(CompileError::Codegen {
+            reason: error.to_string(),
+        }),
+    }
 }
 
 /// One safepoint a call, those without references included: the walker then finds every return

@@ -13,7 +13,8 @@
 //! [`HostCalls`] is a ready implementation. The
 //! functions between the worlds (entry, exit) are made by [`entry_trampoline`],
 //! [`exit_trampoline`] and [`host_trampoline`]; [`compile`] turns a function into code with the
-//! stack maps and trap sites that `windrow-stack` registers.
+//! stack maps and trap sites that `windrow-stack` registers, and [`UnwindTables`] describes the frames
+//! of placed code to unwinders.
 //!
 //! [`check_safepoints`] proves of a function, however it was emitted, that no safepoint misses a
 //! reference, from what its compiler knows of types.
@@ -37,6 +38,7 @@ mod bulk;
 mod cast;
 mod check;
 mod compile;
+mod eh_frame;
 mod emitter;
 mod func;
 mod host_calls;
@@ -55,6 +57,7 @@ pub use bulk::ArrayPosition;
 pub use cast::{CastSource, CastTarget, Concrete, HeapType};
 pub use check::{Claim, GroundTruth, Problem, Violation, check_safepoints};
 pub use compile::{CompileError, CompiledFunction, Relocation, Symbol, compile};
+pub use eh_frame::UnwindTables;
 pub use emitter::Emitter;
 pub use func::{Callee, SignatureCheck};
 pub use host_calls::HostCalls;

@@ -49,8 +49,8 @@ const REQUIRED: [(&str, &str); 5] = [
     ("enable_probestack", "false"),
     // Functions may have more results than registers.
     ("enable_multi_ret_implicit_sret", "true"),
-    // Nothing is ever unwound through.
-    ("unwind_info", "false"),
+    // Frames can also be walked by unwind tables.
+    ("unwind_info", "true"),
 ];
 
 /// The instruction set of the machine this runs on.

@@ -17,6 +17,7 @@ use crate::location::{Location, Place};
 use crate::registers::Register;
 use smallvec::SmallVec;
 use std::num::NonZeroU8;
+use std::sync::Arc;
 
 /// Why code trapped: a small number whose meaning belongs to the compiler that chose it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -101,7 +102,7 @@ pub struct CodeRange {
     /// Its functions, in any order; code that backtraces should not show belongs to none.
     pub functions: Vec<FunctionRange>,
     /// Its unwind table: an `.eh_frame` section with absolute addresses, or nothing.
-    pub eh_frame: Vec<u8>,
+    pub eh_frame: Arc<[u8]>,
 }
 
 impl CodeRange {

@@ -13,11 +13,12 @@ use crate::registers::{Register, Registers};
 use crate::row::Step;
 use crate::walk::{StackMemory, WalkFault};
 use gimli::{CieOrFde, UnwindSection};
+use std::sync::Arc;
 
 /// The unwind table of some code.
 #[derive(Debug)]
 pub struct FrameTable {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     address: usize,
     /// By address, none overlapping another.
     covered: Vec<Covered>,
@@ -41,9 +42,9 @@ impl FrameTable {
     /// # Errors
     /// [`StackError::BadUnwindTable`] for bytes that are no such section, and for two entries that
     /// cover the same code.
-    pub fn new(bytes: Vec<u8>, address: usize) -> Result<Self, StackError> {
+    pub fn new(bytes: impl Into<Arc<[u8]>>, address: usize) -> Result<Self, StackError> {
         let mut table = Self {
-            bytes: bytes.into_boxed_slice(),
+            bytes: bytes.into(),
             address,
             covered: Vec::new(),
         };

@@ -15,6 +15,9 @@
 //! store the frame pointer and the return address of the frame that leaves to
 //! `MutatorState::EXIT_FP` and `EXIT_PC`; trap by faulting at registered sites.
 //!
+//! Unwind tables of code can be [shown to the system's unwinder](SystemFrames), for the host's own
+//! backtraces.
+//!
 //! Entry and traps exist on Linux on x86-64 and `AArch64`; registry and walker everywhere.
 
 #![cfg_attr(
@@ -60,6 +63,8 @@ mod registry;
 )]
 mod roots;
 mod row;
+#[expect(unsafe_code, reason = "hands unwind tables to the system's unwinder")]
+mod system;
 mod trap;
 mod walk;
 mod walker;
@@ -79,6 +84,7 @@ pub use location::{Encoding, Location, Place};
 pub use registers::{CodeAddress, Register, Registers};
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};
 pub use roots::CompiledFrames;
+pub use system::SystemFrames;
 pub use trap::Trap;
 pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame};
 pub use walker::{Unwinder, Walker};

@@ -63,9 +63,8 @@ pub(crate) fn attach(engine: &Engine, store: &mut Store) -> Result<StoreId, Erro
         if !same_abi || !Arc::ptr_eq(store.types(), engine.types()) {
             return Err(Error::WrongEngine);
         }
-        store
-            .isolate_mut()
-            .add_root_source(crate::enter::compiled_frames(registry));
+        let frames = crate::enter::compiled_frames(engine, store.isolate().zeal());
+        store.isolate_mut().add_root_source(frames);
         // SAFETY: the engine means by this word the registry its frames are walked with, which is
         // the one just given to the store's root source.
         unsafe { store.isolate_mut().set_embedder_word(ENGINE_WORD, identity) };

@@ -2,16 +2,32 @@
 //!
 //! All functions of a batch lie in one range, which is writable first and executable afterwards,
 //! never both. The range is registered with its stack maps, trap sites and functions as long as it
-//! lives, and unmapped after it was unregistered.
+//! lives, and unmapped after it was unregistered; its frames are known to the system's unwinder too,
+//! so that a panic's backtrace in a host function shows who called the program.
 
 use crate::error::Error;
 use crate::mapping::Mapping;
 use cranelift_codegen::ir::LibCall;
+use cranelift_codegen::isa::TargetIsa;
+use std::ops::Range;
 use std::sync::Arc;
-use windrow_cranelift::{CompileError, CompiledFunction, Symbol};
+use windrow_cranelift::{CompileError, CompiledFunction, Symbol, UnwindTables};
 use windrow_stack::{
-    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Handler, Safepoint, TrapSite,
+    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Handler, Safepoint, SystemFrames, TrapSite,
 };
+
+/// What it takes to compile and place code of an engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'a> {
+    /// What it is compiled for.
+    pub(crate) isa: &'a dyn TargetIsa,
+    /// Where it becomes known.
+    pub(crate) registry: &'a Arc<CodeRegistry>,
+    /// Writes its unwind tables.
+    pub(crate) unwind_tables: &'a UnwindTables,
+    /// Whether profilers are to know it.
+    pub(crate) perf_map: bool,
+}
 
 /// A function to place.
 #[derive(Debug)]
@@ -26,9 +42,10 @@ pub(crate) struct Unplaced {
 #[derive(Debug)]
 pub(crate) struct Code {
     // Unregistered before the pages are given back.
+    _system: SystemFrames,
     _handle: CodeHandle,
     _pages: Mapping,
-    starts: Box<[usize]>,
+    ranges: Box<[Range<usize>]>,
 }
 
 impl Code {
@@ -37,7 +54,7 @@ impl Code {
     /// # Errors
     /// [`Error::Reservation`] without memory, [`Error::Compile`] for code that cannot be linked.
     pub(crate) fn place(
-        registry: &Arc<CodeRegistry>,
+        places: &Places<'_>,
         functions: &[Unplaced],
         names: impl Fn(u32) -> Option<usize>,
     ) -> Result<Self, Error> {
@@ -45,22 +62,39 @@ impl Code {
         let mut pages = Mapping::reserve(len)?;
         pages.make_accessible(len)?;
         let base = pages.address();
-        let starts: Box<[usize]> = offsets.iter().map(|offset| base + offset).collect();
+        let range_of = |(offset, Unplaced { code, .. }): (&usize, &_)| {
+            base + offset..base + offset + code.code.len()
+        };
+        let ranges: Box<[_]> = offsets.iter().zip(functions).map(range_of).collect();
         let symbol = |symbol: &Symbol| match symbol {
             Symbol::Function(name) => {
-                names(name.index).and_then(|index| starts.get(index).copied())
+                names(name.index).and_then(|index| ranges.get(index).map(|range| range.start))
             }
             Symbol::Library(call) => library_function(*call),
             Symbol::Offset(_) => None,
         };
         link(functions, &offsets, base, pages.bytes_mut(), symbol)?;
         pages.make_executable()?;
-        let handle = registry.register(range(base, len, functions, &offsets))?;
+        let placed = ranges.iter().zip(functions);
+        let placed = placed.map(|(range, Unplaced { code, .. })| (range.start, code));
+        let mut records = records(base, len, functions, &offsets);
+        records.eh_frame = places.unwind_tables.eh_frame(placed)?.into();
+        let section = Arc::clone(&records.eh_frame);
+        let handle = places.registry.register(records)?;
+        // SAFETY: the section was written for this code, by what the code generator says of it; the
+        // code lies in pages of its own, which are given back after the section is taken back.
+        let system = unsafe { SystemFrames::register(section) };
         Ok(Self {
+            _system: system,
             _handle: handle,
             _pages: pages,
-            starts,
+            ranges,
         })
+    }
+
+    /// Where each function of the batch lies, in order.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = Range<usize>> {
+        self.ranges.iter().cloned()
     }
 
     /// Address of the function at `position` in the batch.
@@ -68,7 +102,8 @@ impl Code {
     /// # Panics
     /// If the batch had fewer functions.
     pub(crate) fn address(&self, position: usize) -> usize {
-        *self.starts.get(position).expect("a function of the batch")
+        let range = self.ranges.get(position);
+        range.expect("a function of the batch").start
     }
 }
 
@@ -111,7 +146,8 @@ fn link(
     Ok(())
 }
 
-fn range(start: usize, len: usize, functions: &[Unplaced], offsets: &[usize]) -> CodeRange {
+/// What is known of the code, but for its unwind table.
+fn records(start: usize, len: usize, functions: &[Unplaced], offsets: &[usize]) -> CodeRange {
     let mut range = CodeRange {
         start,
         len,

@@ -6,12 +6,13 @@
 //! compiled when first needed.
 
 use crate::builtins::{Builtin, entries};
-use crate::code::{Code, Unplaced};
+use crate::code::{Code, Places, Unplaced};
 use crate::env::Repr;
 use crate::error::Error;
 use crate::func::func_type;
 use crate::module::ModuleInner;
 use crate::options::{Checks, EngineOptions};
+use crate::perf_map;
 use crate::translate::{builtin_signature, clif_type};
 use crate::trap::{Trap, TrapFrame, TrapKind};
 use cranelift_codegen::Context;
@@ -23,10 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use windrow::jit::CodeAbi;
 use windrow::{Config, FuncType, Store, TypeId, TypeRegistry, ValType};
 use windrow_cranelift::{
-    IsaOptions, compile, entry_trampoline, exit_trampoline, host_trampoline, native_isa,
-    throw_trampoline,
+    IsaOptions, UnwindTables, compile, entry_trampoline, exit_trampoline, host_trampoline,
+    native_isa, throw_trampoline,
 };
-use windrow_stack::{CodeRegistry, EntryGate, Trap as StackTrap, landing_address};
+use windrow_stack::{CodeRegistry, EntryGate, Trap as StackTrap, Unwinder, landing_address};
 
 /// Compiles modules and runs them in stores made from the same configuration.
 ///
@@ -40,7 +41,10 @@ struct Inner {
     config: Config,
     abi: CodeAbi,
     checks: Checks,
+    unwinder: Unwinder,
+    perf_map: bool,
     isa: OwnedTargetIsa,
+    unwind_tables: UnwindTables,
     gate: EntryGate,
     builtins: Builtins,
     trampolines: Mutex<HashMap<Signature, Trampolines>>,
@@ -114,13 +118,23 @@ impl Engine {
         };
         let isa = native_isa(&options).map_err(|error| Error::compile(None, &error))?;
         let registry = CodeRegistry::new();
-        let builtins = Builtins::new(&*isa, &registry)?;
+        let unwind_tables = UnwindTables::new(&*isa);
+        let places = Places {
+            isa: &*isa,
+            registry: &registry,
+            unwind_tables: &unwind_tables,
+            perf_map: chosen.perf_map,
+        };
+        let builtins = Builtins::new(&places)?;
         let inner = Inner {
             config: config.clone(),
             abi: config.code_abi(),
             checks: chosen.checks,
+            unwinder: chosen.unwinder,
+            perf_map: chosen.perf_map,
             isa,
-            gate: EntryGate::new(registry, chosen.stack_max_bytes)?,
+            unwind_tables,
+            gate: EntryGate::new(registry, chosen.stack_max_bytes)?.with_unwinder(chosen.unwinder),
             builtins,
             trampolines: Mutex::default(),
             modules: Mutex::default(),
@@ -141,6 +155,12 @@ impl Engine {
     /// What code of this engine looks at from time to time.
     pub(crate) fn checks(&self) -> Checks {
         self.inner.checks
+    }
+
+    /// How frames of code of this engine are walked.
+    #[must_use]
+    pub fn unwinder(&self) -> Unwinder {
+        self.inner.unwinder
     }
 
     /// What code is compiled against.
@@ -171,6 +191,16 @@ impl Engine {
 
     pub(crate) fn isa(&self) -> &dyn TargetIsa {
         &*self.inner.isa
+    }
+
+    /// What it takes to place code of this engine.
+    pub(crate) fn places(&self) -> Places<'_> {
+        Places {
+            isa: self.isa(),
+            registry: self.code_registry(),
+            unwind_tables: &self.inner.unwind_tables,
+            perf_map: self.inner.perf_map,
+        }
     }
 
     /// Address of the table of the builtins' addresses.
@@ -214,11 +244,10 @@ impl Engine {
             return Ok(trampolines.clone());
         }
         let isa = self.isa();
-        let functions = [
-            entry_trampoline(isa, &signature),
-            host_trampoline(isa, &signature, landing_address()),
-        ];
-        let code = Arc::new(place(isa, self.code_registry(), functions)?);
+        let entry = entry_trampoline(isa, &signature);
+        let host = host_trampoline(isa, &signature, landing_address());
+        let functions = [("[entry]".to_owned(), entry), ("[host]".to_owned(), host)];
+        let code = Arc::new(place(&self.places(), functions)?);
         let trampolines = Trampolines {
             entry: code.address(0),
             host: code.address(1),
@@ -299,17 +328,17 @@ impl Engine {
 }
 
 impl Builtins {
-    fn new(isa: &dyn TargetIsa, registry: &Arc<CodeRegistry>) -> Result<Self, Error> {
+    fn new(places: &Places<'_>) -> Result<Self, Error> {
         let trampolines = Builtin::ALL.iter().map(|builtin| {
-            exit_trampoline(
-                isa,
-                &builtin_signature(*builtin),
-                entries::address(*builtin),
-            )
+            let signature = builtin_signature(*builtin);
+            let address = entries::address(*builtin);
+            let trampoline = exit_trampoline(places.isa, &signature, address);
+            (format!("[builtin {builtin:?}]"), trampoline)
         });
         let throw = entries::throw as *const () as usize;
-        let throw = throw_trampoline(isa, throw, landing_address());
-        let code = place(isa, registry, trampolines.chain([throw]))?;
+        let throw = throw_trampoline(places.isa, throw, landing_address());
+        let throw = ("[throw]".to_owned(), throw);
+        let code = place(places, trampolines.chain([throw]))?;
         let addresses = (0..=Builtin::ALL.len())
             .map(|position| code.address(position))
             .collect();
@@ -320,18 +349,22 @@ impl Builtins {
     }
 }
 
-/// Compiles functions that backtraces do not show.
+/// Compiles functions that backtraces do not show, and profilers by these names.
 fn place(
-    isa: &dyn TargetIsa,
-    registry: &Arc<CodeRegistry>,
-    functions: impl IntoIterator<Item = Function>,
+    places: &Places<'_>,
+    functions: impl IntoIterator<Item = (String, Function)>,
 ) -> Result<Code, Error> {
-    let mut unplaced = Vec::new();
-    for function in functions {
-        let code = compile(&mut Context::for_function(function), isa)?;
+    let (mut unplaced, mut names) = (Vec::new(), Vec::new());
+    for (name, function) in functions {
+        let code = compile(&mut Context::for_function(function), places.isa)?;
         unplaced.push(Unplaced { code, id: None });
+        names.push(name);
     }
-    Code::place(registry, &unplaced, |_| None)
+    let code = Code::place(places, &unplaced, |_| None)?;
+    if places.perf_map {
+        perf_map::append(code.functions().zip(names))?;
+    }
+    Ok(code)
 }
 
 /// Locks: what is guarded is consistent between statements, so poison means nothing.

@@ -6,6 +6,7 @@
 //! entry finds the reason there. Entries nest, each puts back the word it found.
 
 use crate::attach::STORE_WORD;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::func::Func;
 use std::any::Any;
@@ -13,8 +14,9 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use windrow::Store;
+use windrow::Zeal;
 use windrow::jit::{GcRef, MutatorState, RootSource};
-use windrow_stack::{CodeRegistry, CompiledFrames, EntryFn, Landing, Trap as StackTrap, Unwinder};
+use windrow_stack::{CompiledFrames, EntryFn, Landing, Trap as StackTrap};
 
 /// Room for one argument or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,12 +60,18 @@ pub(crate) enum Ended {
     Failed(Error, StackTrap),
 }
 
-/// The compiled frames of a store that runs only code that `registry` knows.
-pub(crate) fn compiled_frames(registry: &Arc<CodeRegistry>) -> Box<dyn RootSource> {
+/// The compiled frames of a store that runs only code of `engine`; under zeal both unwinders are asked.
+pub(crate) fn compiled_frames(engine: &Engine, zeal: Zeal) -> Box<dyn RootSource> {
+    Box::new(frames(engine).with_cross_check(zeal.verify))
+}
+
+fn frames(engine: &Engine) -> CompiledFrames {
+    let registry = Arc::clone(engine.code_registry());
     // SAFETY: code of this engine is entered only by `enter`, through the gate; it keeps frame
-    // pointers (a required setting of `windrow_cranelift::native_isa`), leaves only through exit and
-    // host trampolines, which store the exit words, and is registered as long as it can run.
-    Box::new(unsafe { CompiledFrames::new(Arc::clone(registry), Unwinder::FramePointers) })
+    // pointers and has unwind tables (required settings of `windrow_cranelift::native_isa`), leaves
+    // only through exit and host trampolines, which store the exit words, and is registered as long
+    // as it can run.
+    unsafe { CompiledFrames::new(registry, engine.unwinder()) }
 }
 
 /// Runs a function with arguments in `slots`, where the results are left. The bits of arguments
@@ -135,18 +143,16 @@ pub(crate) fn run_host_call<R>(body: impl FnOnce() -> Result<R, Error>) -> Optio
 
 /// Where an exception lands that the host call at hand ends in: handler and stack pointer, frame
 /// pointer and exception, as trampolines expect them. `None` if nothing in the activation of the
-/// code that made the call handles it. `registry` is the one that knows the store's code.
+/// code that made the call handles it. `engine` is the one whose code the store runs.
 ///
 /// # Errors
 /// [`Error::Heap`] where the stack cannot be followed.
 pub(crate) fn find_landing(
-    registry: &Arc<CodeRegistry>,
+    engine: &Engine,
     store: &Store,
     exception: GcRef,
 ) -> Result<Option<[Slot; 2]>, Error> {
-    // SAFETY: as in `compiled_frames`.
-    let frames = unsafe { CompiledFrames::new(Arc::clone(registry), Unwinder::FramePointers) };
-    let landing = frames
+    let landing = frames(engine)
         .find_handler(store.isolate().activations())
         .map_err(|error| Error::Heap(error.into()))?;
     Ok(landing.map(|Landing { pc, sp, fp }| {

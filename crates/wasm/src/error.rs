@@ -145,6 +145,16 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// The names of a module's functions could not be written for profilers.
+    #[error(
+        "the map of functions `{path}` cannot be written: {reason}; leave out EngineOptions::perf_map"
+    )]
+    PerfMap {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
     /// An argument, variable or name that a program cannot be given.
     #[error("{what} {reason}")]
     Environment {

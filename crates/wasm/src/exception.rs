@@ -1,6 +1,7 @@
 //! Exceptions, as the host sees them: made, looked at, and passed on as errors.
 
 use crate::attach::StoreId;
+use crate::engine::Engine;
 use crate::enter::{Slot, find_landing};
 use crate::error::Error;
 use crate::tag::Tag;
@@ -8,10 +9,8 @@ use crate::trap::{TrapFrame, write_frames};
 use crate::value::{check_type, from_bits, to_bits};
 use smallvec::SmallVec;
 use std::fmt;
-use std::sync::Arc;
 use windrow::jit::{GcRef, HEADER_BYTES, ObjectRef};
 use windrow::{Ref, Store, TypeId, Val, ValType};
-use windrow_stack::CodeRegistry;
 
 /// Where an exception keeps its tag's number.
 const TAG: u32 = HEADER_BYTES;
@@ -121,11 +120,11 @@ impl Exception {
     /// the call, or `None` if nothing of that activation catches it.
     pub(crate) fn landing(
         &self,
-        registry: &Arc<CodeRegistry>,
+        engine: &Engine,
         store: &Store,
     ) -> Result<Option<[Slot; 2]>, Error> {
         match self.object(store) {
-            Ok(Some(exception)) => find_landing(registry, store, exception.to_ref()),
+            Ok(Some(exception)) => find_landing(engine, store, exception.to_ref()),
             // An exception of another store: nothing here could tell what it is.
             Ok(None) | Err(_) => Ok(None),
         }

@@ -43,7 +43,7 @@ pub(crate) unsafe extern "C" fn call(
         };
         match result {
             Err(Error::Exception(exception)) => {
-                match exception.landing(function.engine.code_registry(), store)? {
+                match exception.landing(&function.engine, store)? {
                     Some(landing) => {
                         slots[..2].copy_from_slice(&landing);
                         Ok(HostStatus::Threw)

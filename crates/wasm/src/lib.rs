@@ -33,6 +33,7 @@
 mod attach;
 pub mod bench;
 mod builtins;
+#[expect(unsafe_code, reason = "vouches for the unwind tables of placed code")]
 mod code;
 mod compile;
 mod engine;
@@ -74,6 +75,7 @@ mod mapping;
 mod memory;
 mod module;
 mod options;
+mod perf_map;
 mod roots;
 mod table;
 mod tag;
@@ -100,3 +102,4 @@ pub use options::EngineOptions;
 pub use table::{MAX_TABLE_ELEMENTS, Table, TableType};
 pub use tag::Tag;
 pub use trap::{Trap, TrapFrame, TrapKind};
+pub use windrow_stack::Unwinder;

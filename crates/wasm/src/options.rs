@@ -1,5 +1,7 @@
 //! What an engine can be asked for beyond its stores' configuration.
 
+use windrow_stack::Unwinder;
+
 /// Choices that hold for all code of an engine.
 ///
 /// ```
@@ -14,6 +16,8 @@
 pub struct EngineOptions {
     pub(crate) stack_max_bytes: usize,
     pub(crate) checks: Checks,
+    pub(crate) unwinder: Unwinder,
+    pub(crate) perf_map: bool,
 }
 
 /// What compiled code looks at from time to time.
@@ -33,7 +37,7 @@ impl Checks {
 }
 
 impl EngineOptions {
-    /// The default stack allowance, code that runs until it ends.
+    /// The default stack allowance, code that runs until it ends, frames walked by frame pointers.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -42,6 +46,8 @@ impl EngineOptions {
                 interrupts: false,
                 fuel: false,
             },
+            unwinder: Unwinder::FramePointers,
+            perf_map: false,
         }
     }
 
@@ -71,6 +77,24 @@ impl EngineOptions {
     #[must_use]
     pub const fn fuel(mut self, yes: bool) -> Self {
         self.checks.fuel = yes;
+        self
+    }
+
+    /// Chooses how collections, exceptions and backtraces get from a frame to its caller's.
+    #[must_use]
+    pub const fn unwinder(mut self, unwinder: Unwinder) -> Self {
+        self.unwinder = unwinder;
+        self
+    }
+
+    /// Chooses whether profilers learn where each function of a module lies: a line for each goes to
+    /// `/tmp/perf-PID.map`, where Linux's `perf report` looks for names. What a process writes
+    /// replaces a file that an earlier one with its number left.
+    ///
+    /// A module that cannot be written down there is refused with [`Error::PerfMap`](crate::Error).
+    #[must_use]
+    pub const fn perf_map(mut self, yes: bool) -> Self {
+        self.perf_map = yes;
         self
     }
 }

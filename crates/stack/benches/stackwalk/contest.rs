@@ -7,9 +7,10 @@ use cranelift_module::FuncId;
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use windrow_core::{Activation, GcRef, RootKind, RootVisitor};
-use windrow_stack::{CodeReader, SuspendedStack, Unwinder, Walker};
+use windrow_stack::{CodeReader, SuspendedStack, SystemFrames, Unwinder, Walker};
 
 /// Frames of the stacks.
 const DEPTHS: [u32; 3] = [10, 1000, 50_000];
@@ -55,6 +56,11 @@ fn race(functions: usize, rounds: usize) {
     CONTENDERS.iter().for_each(|name| print!("{name:>13}"));
     println!();
     let (world, first) = World::with_more(true, |compiler, exit| ring(compiler, exit, functions));
+    let tables = world.code.unwind_tables();
+    // SAFETY: Cranelift's tables of code that is the world's alone and outlives them.
+    let _known: Vec<_> = tables
+        .map(|(_, table)| unsafe { SystemFrames::register(Arc::clone(table)) })
+        .collect();
     let hop = framehop_of(&world);
     for depth in DEPTHS {
         let hook = |guest: &Guest<'_>, _, _| {

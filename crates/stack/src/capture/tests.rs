@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::frame_section::{UnwindScratch, Unwinding};
-use crate::live::LiveStack;
+use crate::live::SuspendedStack;
 use crate::process::Images;
 use crate::row::Step;
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ struct Walks {
 }
 
 /// The stack of this thread, from an address in it on.
-fn stack_from(low: usize) -> LiveStack {
+fn stack_from(low: usize) -> SuspendedStack {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let end = maps
         .lines()
@@ -29,7 +29,7 @@ fn stack_from(low: usize) -> LiveStack {
         .unwrap()[1];
     // SAFETY: all of it is mapped as long as this thread runs, and it is only read, while the
     // frames above the captured one wait.
-    unsafe { LiveStack::new(low, end - 2 * size_of::<usize>()) }
+    unsafe { SuspendedStack::new(low..end) }
 }
 
 #[inline(never)]

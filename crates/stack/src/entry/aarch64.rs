@@ -15,15 +15,23 @@ use windrow_core::MutatorState;
 /// Calls the record's entry. Returns 0 when it returned, 1 when it trapped.
 ///
 /// The stub's frame is an ordinary one, so the chain of frame pointers leads through it: the saved
-/// frame pointer and return address lie at its frame pointer, the saved registers above them.
+/// frame pointer and return address lie at its frame pointer, the saved registers above them. Its
+/// unwind table lets unwinders through to the host with the registers the host had.
 ///
 /// # Safety
 /// The record's inputs are set and fulfil what [`super::EntryGate::enter`] demands.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usize {
     naked_asm!(
+        // The compiler says nothing of a naked function's frame.
+        ".cfi_startproc",
+        ".cfi_remember_state",
         "stp x29, x30, [sp, #-160]!",
+        ".cfi_def_cfa_offset 160",
+        ".cfi_offset x29, -160",
+        ".cfi_offset x30, -152",
         "mov x29, sp",
+        ".cfi_def_cfa_register x29",
         "stp x19, x20, [sp, #16]",
         "stp x21, x22, [sp, #32]",
         "stp x23, x24, [sp, #48]",
@@ -33,6 +41,24 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
         "stp d10, d11, [sp, #112]",
         "stp d12, d13, [sp, #128]",
         "stp d14, d15, [sp, #144]",
+        ".cfi_offset x19, -144",
+        ".cfi_offset x20, -136",
+        ".cfi_offset x21, -128",
+        ".cfi_offset x22, -120",
+        ".cfi_offset x23, -112",
+        ".cfi_offset x24, -104",
+        ".cfi_offset x25, -96",
+        ".cfi_offset x26, -88",
+        ".cfi_offset x27, -80",
+        ".cfi_offset x28, -72",
+        ".cfi_offset d8, -64",
+        ".cfi_offset d9, -56",
+        ".cfi_offset d10, -48",
+        ".cfi_offset d11, -40",
+        ".cfi_offset d12, -32",
+        ".cfi_offset d13, -24",
+        ".cfi_offset d14, -16",
+        ".cfi_offset d15, -8",
         "mov x9, sp",
         "str x9, [x0, #{resume_sp}]",
         "str x29, [x0, #{entry_fp}]",
@@ -55,7 +81,9 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
         "ldp d12, d13, [sp, #128]",
         "ldp d14, d15, [sp, #144]",
         "ldp x29, x30, [sp], #160",
+        ".cfi_restore_state",
         "ret",
+        ".cfi_endproc",
         resume_sp = const offset_of!(EntryRecord, resume_sp),
         entry_fp = const offset_of!(EntryRecord, entry_fp),
         state = const offset_of!(EntryRecord, state),
@@ -70,11 +98,15 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
 /// Where a thread that trapped goes on, with the record in the first argument's register and an
 /// aligned stack: takes the trap down and returns 1 from [`enter_compiled`].
 ///
+/// For unwinders the stack ends here: what called this is no call.
+///
 /// # Safety
 /// Reached only through [`Context::resume_in_trap_stub`].
 #[unsafe(naked)]
 unsafe extern "C" fn trap_stub() {
     naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",
         "bl {finish_trap}",
         "mov sp, x0",
         "mov x0, #1",
@@ -89,6 +121,7 @@ unsafe extern "C" fn trap_stub() {
         "ldp d14, d15, [sp, #144]",
         "ldp x29, x30, [sp], #160",
         "ret",
+        ".cfi_endproc",
         finish_trap = sym finish_trap,
     )
 }

@@ -14,20 +14,32 @@ use windrow_core::MutatorState;
 
 /// Calls the record's entry. Returns 0 when it returned, 1 when it trapped.
 ///
-/// The stub's frame is an ordinary one, so the chain of frame pointers leads through it.
+/// The stub's frame is an ordinary one, so the chain of frame pointers leads through it, and its
+/// unwind table lets unwinders through to the host with the registers the host had.
 ///
 /// # Safety
 /// The record's inputs are set and fulfil what [`super::EntryGate::enter`] demands.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usize {
     naked_asm!(
+        // The compiler says nothing of a naked function's frame.
+        ".cfi_startproc",
+        ".cfi_remember_state",
         "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
         "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
         "push rbx",
         "push r12",
         "push r13",
         "push r14",
         "push r15",
+        ".cfi_offset rbx, -24",
+        ".cfi_offset r12, -32",
+        ".cfi_offset r13, -40",
+        ".cfi_offset r14, -48",
+        ".cfi_offset r15, -56",
         // Six pushes and the return address: eight more bytes align the stack for the call.
         "sub rsp, 8",
         "mov [rdi + {resume_sp}], rsp",
@@ -47,7 +59,9 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
         "pop r12",
         "pop rbx",
         "pop rbp",
+        ".cfi_restore_state",
         "ret",
+        ".cfi_endproc",
         resume_sp = const offset_of!(EntryRecord, resume_sp),
         entry_fp = const offset_of!(EntryRecord, entry_fp),
         state = const offset_of!(EntryRecord, state),
@@ -62,11 +76,15 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
 /// Where a thread that trapped goes on, with the record in the first argument's register and the
 /// stack aligned as before a call: takes the trap down and returns 1 from [`enter_compiled`].
 ///
+/// For unwinders the stack ends here: what called this is no call.
+///
 /// # Safety
 /// Reached only through [`Context::resume_in_trap_stub`].
 #[unsafe(naked)]
 unsafe extern "C" fn trap_stub() {
     naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
         "call {finish_trap}",
         "mov rsp, rax",
         "mov eax, 1",
@@ -78,6 +96,7 @@ unsafe extern "C" fn trap_stub() {
         "pop rbx",
         "pop rbp",
         "ret",
+        ".cfi_endproc",
         finish_trap = sym finish_trap,
     )
 }

@@ -52,7 +52,7 @@ fn module(start: usize, seed: u32) -> CodeRange {
                 id: u64::from(seed),
             },
         ],
-        eh_frame: vec![],
+        eh_frame: Arc::default(),
     }
 }
 

@@ -67,7 +67,7 @@ fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
             .to_vec(),
         traps: vec![],
         functions,
-        eh_frame: vec![],
+        eh_frame: Arc::default(),
     };
     let handle = registry.register(code).unwrap();
     (registry, handle)

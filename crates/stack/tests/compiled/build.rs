@@ -37,7 +37,7 @@ pub(crate) struct Compiler {
 pub(crate) struct Code {
     pub(crate) registry: Arc<CodeRegistry>,
     handles: Vec<(FuncId, Option<CodeHandle>)>,
-    unwind_tables: Vec<(Range<usize>, Vec<u8>)>,
+    unwind_tables: Vec<(Range<usize>, Arc<[u8]>)>,
     module: Option<JITModule>,
 }
 
@@ -221,7 +221,7 @@ impl Compiler {
         let mut unwind_tables = Vec::new();
         let register = |(id, mut range, unwind_info): (FuncId, CodeRange, UnwindInfo)| {
             range.start = module.get_finalized_function(id).addr();
-            range.eh_frame = eh_frame(&module, range.start, &unwind_info);
+            range.eh_frame = eh_frame(&module, range.start, &unwind_info).into();
             let bounds = range.start..range.start + range.len;
             unwind_tables.push((bounds, range.eh_frame.clone()));
             (id, Some(registry.register(range).unwrap()))
@@ -298,7 +298,7 @@ fn records(code: &cranelift_codegen::CompiledCode, name: Option<u64>) -> CodeRan
         handlers: Vec::new(),
         traps: traps.collect(),
         functions: function.into_iter().collect(),
-        eh_frame: Vec::new(),
+        eh_frame: Arc::default(),
     }
 }
 
@@ -328,9 +328,9 @@ impl Code {
     }
 
     /// The unwind table of each function, with the function's bounds.
-    pub(crate) fn unwind_tables(&self) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+    pub(crate) fn unwind_tables(&self) -> impl Iterator<Item = (Range<usize>, &Arc<[u8]>)> {
         let tables = self.unwind_tables.iter();
-        tables.map(|(code, eh_frame)| (code.clone(), &eh_frame[..]))
+        tables.map(|(code, eh_frame)| (code.clone(), eh_frame))
     }
 
     /// Takes the handle of a function: its code stays, unknown once the handle is dropped.

@@ -18,5 +18,6 @@ mod shapes;
 mod faults;
 mod nesting;
 mod roots;
+mod system;
 mod traps;
-// mod trees;
+mod trees;

@@ -16,8 +16,9 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_module::FuncId;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use windrow_stack::{Registers, SuspendedStack, Unwinder, Walker};
+use windrow_stack::{Registers, SuspendedStack, SystemFrames, Unwinder, Walker};
 
 /// How a function is made.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,8 @@ const DELTA: u32 = 0x100;
 
 /// Compiled functions and the plan they follow.
 struct Forest {
+    /// Forgotten by the system before the code goes.
+    _known: Vec<SystemFrames>,
     world: World,
     functions: Vec<FuncId>,
     /// Address of the next step.
@@ -161,10 +164,18 @@ impl Forest {
         for (function, address) in functions.iter().zip(addresses) {
             address.store(world.code.address(*function), Ordering::Relaxed);
         }
+        let tables = world.code.unwind_tables();
+        let known = tables
+            .map(|(_, table)| {
+                // SAFETY: Cranelift's table of code that is the world's alone and outlives this.
+                unsafe { SystemFrames::register(Arc::clone(table)) }
+            })
+            .collect();
         Self {
             world,
             functions,
             cursor,
+            _known: known,
         }
     }
 

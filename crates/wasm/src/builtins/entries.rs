@@ -87,8 +87,7 @@ fn throw_in(
     instance: &InstanceData,
     exception: GcRef,
 ) -> Result<[Slot; 2], Error> {
-    let registry = instance.engine().code_registry();
-    match find_landing(registry, store, exception)? {
+    match find_landing(instance.engine(), store, exception)? {
         Some(landing) => Ok(landing),
         None => Err(Exception::held(store, exception).into()),
     }
