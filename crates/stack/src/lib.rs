@@ -36,6 +36,7 @@ mod entry;
 mod error;
 #[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
 mod live;
+mod llvm;
 mod location;
 mod registers;
 mod registry;
@@ -58,6 +59,10 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
 ))]
 pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
 pub use error::StackError;
+pub use llvm::{
+    ImportedSafepoint, LiveOut, RawLocation, STATEPOINT_ID, StackMapError, StackMapFunction,
+    StackMapRecord, StackMaps, Statepoint,
+};
 pub use location::{Encoding, Location, Place};
 pub use registers::{CodeAddress, Register, Registers};
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};
