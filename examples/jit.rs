@@ -43,7 +43,9 @@ use windrow_cranelift::{
     Emitter, Extension, HostCalls, IsaOptions, Known, Place, RefFrame, RefVar, SlowPath,
     check_stack, compile, entry_trampoline, exit_trampoline, native_isa,
 };
-use windrow_stack::{CodeHandle, CodeRange, CodeRegistry, CompiledFrames, EntryFn, EntryGate};
+use windrow_stack::{
+    CodeHandle, CodeRange, CodeRegistry, CompiledFrames, EntryFn, EntryGate, Unwinder,
+};
 
 const ROUNDS: u32 = 50;
 const LENGTH: u32 = 40;
@@ -143,7 +145,8 @@ impl Runtime {
 
         // SAFETY: activations of this isolate are entered through the gate below; all code is in
         // the registry, with the records Cranelift made, and keeps frame pointers.
-        let frames = unsafe { CompiledFrames::new(Arc::clone(&code.registry)) };
+        let frames =
+            unsafe { CompiledFrames::new(Arc::clone(&code.registry), Unwinder::FramePointers) };
         store.isolate_mut().add_root_source(Box::new(frames));
         let gate = EntryGate::new(code.registry, 1 << 20)?;
         // SAFETY: the code at `entry` was compiled from an entry trampoline.

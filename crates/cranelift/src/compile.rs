@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget, MachTrap};
 use smallvec::SmallVec;
-use windrow_stack::{Handler, Safepoint, TrapCode, TrapSite};
+use windrow_stack::{Handler, Location, Safepoint, TrapCode, TrapSite};
 
 /// Why a function could not be compiled, or its code not placed.
 #[derive(Debug, thiserror::Error)]
@@ -158,17 +158,20 @@ fn safepoints(compiled: &cranelift_codegen::CompiledCode) -> Result<Vec<Safepoin
     let mut safepoints = Vec::new();
     for call in buffer.call_sites() {
         let return_offset = call.ret_addr;
-        let mut slots = SmallVec::new();
+        let mut locations = SmallVec::new();
         let mut frame_bytes = call.frame_offset.or(frame_bytes);
         if let Some((_, span, map)) = maps.next_if(|(offset, _, _)| *offset == return_offset) {
-            slots.extend(map.entries().map(|(_, offset)| offset));
+            locations.extend(map.entries().map(|(_, offset)| {
+                // One too large is refused when it is registered.
+                Location::slot(i32::try_from(offset).unwrap_or(i32::MAX))
+            }));
             frame_bytes = Some(*span);
         }
         let frame_bytes = frame_bytes.ok_or(CompileError::FrameSize { return_offset })?;
         safepoints.push(Safepoint {
             return_offset,
-            frame_bytes,
-            slots,
+            frame_bytes: Some(frame_bytes),
+            locations,
         });
     }
     assert!(

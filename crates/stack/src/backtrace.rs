@@ -4,9 +4,10 @@
 //! ids at once, so that a backtrace outlives the code. Only the innermost frames are kept and the
 //! rest are counted, which keeps the trap of a deep recursion small.
 
+use crate::registers::Registers;
 use crate::registry::{CodeReader, FunctionPlace};
-use crate::walk::{StackMemory, WORD_BYTES, WalkError, WalkFault, frames};
-use windrow_core::Activation;
+use crate::walk::{Frames, StackMemory, WalkError};
+use crate::walker::Walker;
 
 /// How many frames a backtrace keeps.
 pub const BACKTRACE_FRAMES: usize = 64;
@@ -33,52 +34,26 @@ pub struct Backtrace {
 }
 
 impl Backtrace {
-    /// The frames from an instruction at `pc` in the frame at `fp` up to the entry.
-    #[must_use]
-    pub fn of_trap<M: StackMemory>(
+    /// The frames from an instruction that trapped, with these registers, up to the entry.
+    pub(crate) fn of_trap<M: StackMemory>(
+        walker: &mut Walker,
         memory: &M,
         code: &CodeReader<'_>,
-        pc: usize,
-        fp: usize,
+        registers: Registers,
         entry_fp: usize,
     ) -> Self {
         let mut trace = Self::default();
+        let mut frames = walker.stretch(memory, code, registers, entry_fp);
+        let first = frames.next();
+        // Where it trapped is known, whatever its frame looks like.
+        let pc = registers.pc.lookup();
         trace.push(Frame {
             pc,
             function: code.function(pc),
         });
-        let caller = memory.word(fp).zip(
-            fp.checked_add(WORD_BYTES)
-                .and_then(|link| memory.word(link)),
-        );
-        match caller {
-            Some((exit_fp, exit_pc)) if exit_fp > fp => {
-                trace.extend(
-                    memory,
-                    code,
-                    Activation {
-                        entry_fp,
-                        exit_fp,
-                        exit_pc,
-                    },
-                );
-            }
-            Some(_) => {
-                trace.broken = Some(WalkError {
-                    frame: 0,
-                    pc,
-                    fp,
-                    fault: WalkFault::NotRising,
-                })
-            }
-            None => {
-                trace.broken = Some(WalkError {
-                    frame: 0,
-                    pc,
-                    fp,
-                    fault: WalkFault::Unreadable,
-                })
-            }
+        match first {
+            Some(Err(error)) => trace.broken = Some(error),
+            _ => trace.extend(frames, code),
         }
         trace
     }
@@ -89,24 +64,18 @@ impl Backtrace {
         self.frames.len() as u64 + self.omitted_frames
     }
 
-    /// Adds the frames of a suspended activation in `memory`.
-    pub fn extend<M: StackMemory>(
-        &mut self,
-        memory: &M,
-        code: &CodeReader<'_>,
-        activation: Activation,
-    ) {
-        for frame in frames(memory, code, activation) {
+    /// Adds frames, as far as they can be followed.
+    pub fn extend<M: StackMemory>(&mut self, frames: Frames<'_, M>, code: &CodeReader<'_>) {
+        for frame in frames {
             match frame {
                 Ok(frame) => {
-                    // The byte before the return address belongs to the call.
                     let function = if self.is_full() {
                         None
                     } else {
-                        code.function(frame.pc.wrapping_sub(1))
+                        code.function(frame.pc.lookup())
                     };
                     self.push(Frame {
-                        pc: frame.pc,
+                        pc: frame.pc.address(),
                         function,
                     });
                 }

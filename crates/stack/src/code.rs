@@ -5,13 +5,16 @@
 //! after the call, `span` the distance from the frame pointer down to the stack pointer while the
 //! call runs (outgoing arguments, stack slots, spills and saved registers; neither the saved frame
 //! pointer nor the return address), and `map.entries()` gives offsets upwards from that stack
-//! pointer. So a slot lies at `fp - frame_bytes + offset`. Offsets are relative to the start of
+//! pointer. So a slot lies at `fp - frame_bytes + offset`. LLVM's stack maps name registers and what
+//! lies off them, and are told in the same terms. Offsets are relative to the start of
 //! the function; whoever lays functions out in one range adds the function's own offset.
 //!
 //! `buffer.traps()` gives the offset of the very instruction that faults: the `ud2`, the division,
 //! the load or store, which is the pc a signal handler sees.
 
 use crate::StackError;
+use crate::location::{Location, Place};
+use crate::registers::Register;
 use smallvec::SmallVec;
 use std::num::NonZeroU8;
 
@@ -42,11 +45,12 @@ impl TrapCode {
 pub struct Safepoint {
     /// Where the call returns to, in bytes from the range's start.
     pub return_offset: u32,
-    /// Distance from the frame pointer down to the stack pointer during the call, in bytes.
-    pub frame_bytes: u32,
-    /// Where the references are, in bytes up from that stack pointer. Order and repetition do not
-    /// matter.
-    pub slots: SmallVec<[u32; 8]>,
+    /// Distance from the frame pointer down to the stack pointer during the call, in bytes. `None`
+    /// for code without frame pointers, whose stack pointer an unwinder must find.
+    pub frame_bytes: Option<u32>,
+    /// Where the references are, pointers derived from others last. Otherwise order and repetition do
+    /// not matter.
+    pub locations: SmallVec<[Location; 4]>,
 }
 
 /// Where a call goes on when it ends in an exception.
@@ -119,33 +123,17 @@ impl CodeRange {
     }
 
     fn normalise_safepoints(&mut self) -> Result<(), StackError> {
-        for Safepoint {
-            return_offset,
-            frame_bytes,
-            slots,
-        } in &mut self.safepoints
-        {
+        for safepoint in &mut self.safepoints {
+            let return_offset = safepoint.return_offset;
             let bad = |reason| StackError::BadSafepoint {
-                return_offset: *return_offset,
+                return_offset,
                 reason,
             };
             // A call may be a range's last instruction, so the end itself is a return address.
-            if *return_offset == 0 || *return_offset as usize > self.len {
+            if return_offset == 0 || return_offset as usize > self.len {
                 return Err(bad("the return address lies outside the code"));
             }
-            slots.sort_unstable();
-            slots.dedup();
-            if slots.iter().any(|slot| !slot.is_multiple_of(4)) {
-                return Err(bad(
-                    "a slot is not a multiple of four bytes from the stack pointer",
-                ));
-            }
-            if slots
-                .last()
-                .is_some_and(|last| last.checked_add(4).is_none_or(|end| end > *frame_bytes))
-            {
-                return Err(bad("a slot lies outside the frame"));
-            }
+            normalise_locations(safepoint).map_err(bad)?;
         }
         self.safepoints
             .sort_unstable_by_key(|safepoint| safepoint.return_offset);
@@ -231,5 +219,39 @@ impl CodeRange {
             }
         }
         Ok(())
+    }
+}
+
+/// Sorts the locations and drops repetitions, where none is derived from another.
+fn normalise_locations(safepoint: &mut Safepoint) -> Result<(), &'static str> {
+    let Safepoint {
+        frame_bytes,
+        locations,
+        ..
+    } = safepoint;
+    for location in &*locations {
+        if let Place::Memory(register, offset) = location.place() {
+            let bytes = location.encoding().bytes();
+            if !offset.unsigned_abs().is_multiple_of(bytes) {
+                return Err("a slot is not a multiple of its size from its register");
+            }
+            let end = i64::from(offset) + i64::from(bytes);
+            let is_outside = frame_bytes.is_some_and(|frame| end > frame.into()) || offset < 0;
+            if register == Register::STACK_POINTER && is_outside {
+                return Err("a slot lies outside the frame");
+            }
+        }
+    }
+    let references = locations.partition_point(|location| location.base().is_none());
+    if references == locations.len() {
+        locations.sort_unstable();
+        locations.dedup();
+        return Ok(());
+    }
+    let is_derived = |location: &Location| location.base().is_some_and(|base| base < references);
+    if locations[references..].iter().all(is_derived) {
+        Ok(())
+    } else {
+        Err("a derived pointer does not lie behind all references, or its base is none of them")
     }
 }

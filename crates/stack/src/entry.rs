@@ -24,9 +24,11 @@ pub use limit::HOST_RESERVE_BYTES;
 use crate::StackError;
 use crate::backtrace::Backtrace;
 use crate::code::TrapCode;
-use crate::live::LiveStack;
+use crate::live::SuspendedStack;
+use crate::registers::Registers;
 use crate::registry::CodeRegistry;
 use crate::trap::Trap;
+use crate::walker::{Unwinder, Walker};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub type EntryFn = unsafe extern "C" fn(code: usize, vmctx: usize, args: *mut u8
 pub struct EntryGate {
     registry: Arc<CodeRegistry>,
     stack_max_bytes: usize,
+    unwinder: Unwinder,
 }
 
 impl EntryGate {
@@ -60,7 +63,14 @@ impl EntryGate {
         Ok(Self {
             registry,
             stack_max_bytes,
+            unwinder: Unwinder::default(),
         })
+    }
+
+    /// The same, with the backtraces of traps found by this unwinder.
+    #[must_use]
+    pub fn with_unwinder(self, unwinder: Unwinder) -> Self {
+        Self { unwinder, ..self }
     }
 
     /// The registry that knows the code.
@@ -112,6 +122,7 @@ impl EntryGate {
             entry_fp: 0,
             resume_sp: 0,
             registry: Arc::as_ptr(&self.registry),
+            unwinder: self.unwinder,
             stack_limit: 0,
             fault: None,
             trap: None,
@@ -163,6 +174,7 @@ struct EntryRecord {
     /// Written by the stub: its stack pointer, below the registers it saved.
     resume_sp: usize,
     registry: *const CodeRegistry,
+    unwinder: Unwinder,
     stack_limit: usize,
     fault: Option<Fault>,
     trap: Option<Trap>,
@@ -172,9 +184,7 @@ struct EntryRecord {
 #[derive(Clone, Copy)]
 struct Fault {
     code: TrapCode,
-    pc: usize,
-    fp: usize,
-    sp: usize,
+    registers: Registers,
     address: Option<usize>,
 }
 
@@ -201,26 +211,31 @@ pub fn landing_address() -> usize {
 /// Called once for a fault that the handler recorded in the current record `record`.
 unsafe extern "C" fn finish_trap(record: *mut EntryRecord) -> usize {
     // SAFETY: the record is the current one, whose `enter` waits for its stub to return.
-    let (fault, entry_fp, registry) = unsafe {
+    let (fault, entry_fp, registry, unwinder) = unsafe {
         (
             (*record).fault.take(),
             (*record).entry_fp,
             &*(*record).registry,
+            (*record).unwinder,
         )
     };
     let fault = fault.expect("the handler records the fault before it resumes here");
     // SAFETY: the frames between the faulting stack pointer and the entry stub are those of
     // compiled code that will not go on; this function's own frame lies below.
-    let stack = unsafe { LiveStack::new(fault.sp, entry_fp) };
-    let backtrace = Backtrace::of_trap(&stack, &registry.read(), fault.pc, fault.fp, entry_fp);
+    let stack = unsafe { SuspendedStack::of_activation(fault.registers.sp(), entry_fp) };
     let Fault {
-        code, pc, address, ..
+        code,
+        registers,
+        address,
     } = fault;
+    let backtrace = Walker::of_thread(unwinder, |walker| {
+        Backtrace::of_trap(walker, &stack, &registry.read(), registers, entry_fp)
+    });
     // SAFETY: as above; no reference into the record is alive but `registry`'s, to elsewhere.
     unsafe {
         (*record).trap = Some(Trap {
             code,
-            pc,
+            pc: registers.pc.address(),
             fault_address: address,
             backtrace,
         });

@@ -60,6 +60,14 @@ pub enum StackError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// An unwind table that cannot be read.
+    #[error("the unwind table is wrong at offset {offset:#x} of its section: {reason}")]
+    BadUnwindTable {
+        /// The entry's place, in bytes from the start of the section.
+        offset: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system refused the trap handler.
     #[error(
         "cannot install the handler for signal {signal}: system error {errno}; traps of compiled code cannot be caught"

@@ -22,6 +22,7 @@
     allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")
 )]
 
+mod address_hash;
 mod backtrace;
 mod code;
 #[cfg(all(
@@ -34,10 +35,21 @@ mod code;
 )]
 mod entry;
 mod error;
+mod frame_section;
+mod frame_table;
+mod interpret;
 #[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
 mod live;
+mod landing;
 mod llvm;
 mod location;
+mod location_pool;
+#[expect(
+    unsafe_code,
+    reason = "reads the unwind tables of loaded images, which the loader points to"
+)]
+mod process;
+mod references;
 mod registers;
 mod registry;
 #[expect(
@@ -45,11 +57,10 @@ mod registry;
     reason = "vouches for the bounds of activations; the constructor's contract"
 )]
 mod roots;
-mod slot_pool;
+mod row;
 mod trap;
-mod unwind;
-mod unwinder;
 mod walk;
+mod walker;
 
 pub use backtrace::{BACKTRACE_FRAMES, Backtrace, Frame};
 pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite};
@@ -59,15 +70,17 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
 ))]
 pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
 pub use error::StackError;
+pub use frame_table::FrameTable;
+pub use landing::Landing;
+pub use live::SuspendedStack;
 pub use llvm::{
-    ImportedSafepoint, LiveOut, RawLocation, STATEPOINT_ID, StackMapError, StackMapFunction,
-    StackMapRecord, StackMaps, Statepoint,
+    LiveOut, RawLocation, STATEPOINT_ID, StackMapError, StackMapFunction, StackMapRecord,
+    StackMaps, Statepoint,
 };
 pub use location::{Encoding, Location, Place};
 pub use registers::{CodeAddress, Register, Registers};
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};
 pub use roots::CompiledFrames;
 pub use trap::Trap;
-pub use unwind::Landing;
-pub use unwinder::Unwinder;
-pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame, frames};
+pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame};
+pub use walker::{Unwinder, Walker};

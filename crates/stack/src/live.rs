@@ -1,27 +1,38 @@
 //! The live stack: the one place that reads and writes frames that other code will go back to.
 
 use crate::walk::{LINK_BYTES, StackMemory, WORD_BYTES};
+use std::ops::Range;
 use windrow_core::GcRef;
 
-/// The stack of a suspended activation. Every access is checked against its bounds.
+/// Part of a stack whose frames are suspended: this thread's, or another's. Every access is checked
+/// against its bounds.
 #[derive(Debug)]
-pub(crate) struct LiveStack {
+pub struct SuspendedStack {
     low: usize,
     high: usize,
 }
 
-impl LiveStack {
-    /// The stack from `low` up to the link words of the entry frame.
+impl SuspendedStack {
+    /// The part between two addresses.
     ///
     /// # Safety
-    /// `low` and `entry_fp` must lie in one stack whose memory from `low` to the end of
-    /// the entry frame's two link words stays mapped, and is used by nothing but suspended frames
-    /// of compiled code and this value, while this value lives.
-    pub(crate) unsafe fn new(low: usize, entry_fp: usize) -> Self {
+    /// The memory in between stays mapped, and is used by nothing but suspended frames and this value,
+    /// while this value lives. References in frames of compiled code may be replaced.
+    #[must_use]
+    pub unsafe fn new(bounds: Range<usize>) -> Self {
         Self {
-            low,
-            high: entry_fp.saturating_add(LINK_BYTES),
+            low: bounds.start,
+            high: bounds.end,
         }
+    }
+
+    /// From `low` up to the link words of an entry's frame.
+    ///
+    /// # Safety
+    /// As for [`Self::new`].
+    pub(crate) unsafe fn of_activation(low: usize, entry_fp: usize) -> Self {
+        // SAFETY: the caller promises it.
+        unsafe { Self::new(low..entry_fp.saturating_add(LINK_BYTES)) }
     }
 
     fn holds(&self, address: usize, bytes: usize) -> bool {
@@ -32,20 +43,17 @@ impl LiveStack {
                 .is_some_and(|end| end <= self.high)
     }
 
-    /// The reference at `address`, or `None` outside the activation.
+    /// The reference at `address`, or `None` outside of the stack.
     #[inline]
     pub(crate) fn reference(&self, address: usize) -> Option<GcRef> {
-        if !self.holds(address, size_of::<u32>()) {
-            return None;
-        }
-        // SAFETY: the four bytes are aligned and within the bounds that `new` was promised to be
-        // mapped and unused by anyone else. Any bits are a `u32`.
-        Some(GcRef::from_bits(unsafe {
-            std::ptr::with_exposed_provenance::<u32>(address).read()
-        }))
+        self.holds(address, size_of::<u32>()).then(|| {
+            // SAFETY: the four bytes are aligned and within the bounds that `new` was promised to be
+            // mapped and unused by anyone else. Any bits are a `u32`.
+            GcRef::from_bits(unsafe { std::ptr::with_exposed_provenance::<u32>(address).read() })
+        })
     }
 
-    /// Replaces the reference at `address`, which [`Self::reference`] just returned.
+    /// Replaces the reference at `address`, if it lies in the stack.
     #[inline]
     pub(crate) fn replace_reference(&self, address: usize, reference: GcRef) {
         if self.holds(address, size_of::<u32>()) {
@@ -55,9 +63,19 @@ impl LiveStack {
             unsafe { slot.write(reference.bits()) };
         }
     }
+
+    /// Replaces the word at `address`, if it lies in the stack.
+    #[inline]
+    pub(crate) fn replace_word(&self, address: usize, word: usize) {
+        if self.holds(address, WORD_BYTES) {
+            let slot = std::ptr::with_exposed_provenance_mut::<usize>(address);
+            // SAFETY: as in `word`; compiled code reads the slot again only when the frame goes on.
+            unsafe { slot.write(word) };
+        }
+    }
 }
 
-impl StackMemory for LiveStack {
+impl StackMemory for SuspendedStack {
     #[inline]
     fn word(&self, address: usize) -> Option<usize> {
         if !self.holds(address, WORD_BYTES) {

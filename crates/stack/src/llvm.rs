@@ -8,8 +8,8 @@
 //! records      of one function after another: id, place in the function, locations, live registers
 //! ```
 //! [`StackMaps::parse`] checks all of it and keeps functions, records and locations in three lists,
-//! about as large as the section. Records of `gc.statepoint` calls become [safepoints](Safepoints)
-//! with [`StackMaps::safepoints`]; others are there to be read.
+//! about as large as the section. Records of `gc.statepoint` calls become [safepoints](Safepoint)
+//! with [`StackMaps::safepoints`], whose frames are walked by unwind tables; others are there to be read.
 //!
 //! The addresses are what the linker and the loader made of them: parse the section as it lies in
 //! memory, not in a file whose addresses are still to be relocated. Nothing here reads the code.
@@ -22,8 +22,9 @@ mod reader;
 mod statepoint;
 
 pub use error::StackMapError;
-pub use statepoint::{ImportedSafepoint, STATEPOINT_ID, Statepoint};
+pub use statepoint::{STATEPOINT_ID, Statepoint};
 
+use crate::code::Safepoint;
 use crate::location::Encoding;
 use reader::Reader;
 use std::ops::Range;
@@ -191,7 +192,7 @@ impl StackMaps {
         len: usize,
         eight_bytes: Encoding,
         is_statepoint: impl Fn(u64) -> bool,
-    ) -> Result<Vec<ImportedSafepoint>, StackMapError> {
+    ) -> Result<Vec<Safepoint>, StackMapError> {
         let mut safepoints = Vec::new();
         for function in self.functions() {
             let Some(distance) = function.address().checked_sub(start) else {

@@ -3,7 +3,7 @@
 //! A location is eight bytes, whatever compiler told it: Cranelift names words above the stack
 //! pointer, LLVM also words off the frame pointer, registers, and pointers derived from others.
 
-use crate::registers::Register;
+use crate::registers::{Register, Registers};
 
 /// How a place holds a reference.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -13,6 +13,17 @@ pub enum Encoding {
     Offset32,
     /// Eight bytes: the heap's base address plus the reference; zero for null.
     BasePlusOffset64,
+}
+
+impl Encoding {
+    /// Bytes of a place in memory.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Offset32 => 4,
+            Self::BasePlusOffset64 => 8,
+        }
+    }
 }
 
 /// What lies at a location, without how it is encoded.
@@ -83,6 +94,18 @@ impl Location {
             Place::Register(self.register)
         } else {
             Place::Memory(self.register, self.offset)
+        }
+    }
+
+    /// Where in memory it lies, in a frame with these registers; `None` if that is not known.
+    #[must_use]
+    #[inline(always)]
+    pub fn address(self, registers: &Registers) -> Option<usize> {
+        match self.place() {
+            Place::Memory(register, offset) => registers
+                .get(register)
+                .map(|base| base.wrapping_add_signed(offset as isize)),
+            Place::Register(register) => registers.home(register),
         }
     }
 

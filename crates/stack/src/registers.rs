@@ -5,6 +5,8 @@
 //! is known as well, and a reference in it can be replaced there. Registers go by their numbers in
 //! DWARF, which are those of LLVM's stack maps too.
 
+use crate::walker::Unwinder;
+
 /// A register that a walk keeps track of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Register(u8);
@@ -16,6 +18,13 @@ const NUMBERS: [u16; 7] = [7, 6, 3, 12, 13, 14, 15];
 /// As above; the link register, from which a function that calls none returns, is the last.
 #[cfg(target_arch = "aarch64")]
 const NUMBERS: [u16; 13] = [31, 29, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30];
+
+/// The number in DWARF by which expressions name the address a frame stands at.
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) const PROGRAM_COUNTER: u16 = 16;
+/// As above.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const PROGRAM_COUNTER: u16 = 32;
 
 /// The column of unwind tables that stands for the return address.
 #[cfg(not(target_arch = "aarch64"))]
@@ -33,6 +42,17 @@ impl Register {
 
     /// The register that code with frame pointers keeps them in.
     pub const FRAME_POINTER: Self = Self(1);
+
+    /// Every register by its position, for code that goes through sets of them.
+    pub(crate) const BY_POSITION: [Self; Self::COUNT] = {
+        let mut registers = [Self(0); Self::COUNT];
+        let mut position = 0_u8;
+        while (position as usize) < Self::COUNT {
+            registers[position as usize] = Self(position);
+            position += 1;
+        }
+        registers
+    };
 
     /// The register with this number in DWARF, if walks keep track of it.
     #[must_use]
@@ -168,10 +188,20 @@ impl Registers {
         self.known &= !(1 << register.0);
     }
 
-    /// Makes every register but the stack pointer and the frame pointer unknown.
+    /// Takes over what another frame has there: all that walks by unwind tables know, or the pointers
+    /// that frame pointers lead to.
     #[inline(always)]
-    pub(crate) fn forget_others(&mut self) {
-        self.known &= 0b11;
+    pub(crate) fn assign(&mut self, other: &Self, unwinder: Unwinder) {
+        if unwinder == Unwinder::Dwarf {
+            *self = *other;
+            return;
+        }
+        let (sp, fp) = (Register::STACK_POINTER, Register::FRAME_POINTER);
+        self.pc = other.pc;
+        self.words[sp.position()] = other.words[sp.position()];
+        self.words[fp.position()] = other.words[fp.position()];
+        self.homes[fp.position()] = other.homes[fp.position()];
+        self.known = other.known & 0b11;
     }
 }
 

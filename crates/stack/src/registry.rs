@@ -1,38 +1,35 @@
 //! The code registry: what is known of every range of compiled code, by address.
 //!
-//! Return addresses are found in one hash table over all ranges (a few nanoseconds, whatever their
-//! number), ranges in an ordered map, traps and functions by binary search within their range.
-//! One lock guards it all: a walk takes it once for a whole collection, and registering waits.
+//! Ranges are found in an ordered map, what lies in them by binary search: safepoints take twelve
+//! bytes and share their lists of locations. A walk asks once for each return address and keeps the
+//! answer (see [`Walker`](crate::Walker)), which is good until code is unregistered: the
+//! [generation](CodeReader::generation) tells. One lock guards it all: a walk takes it once for a whole
+//! collection, and registering waits.
 //!
 //! The trap handler asks the registry from within a signal. That is sound because it first makes
 //! sure that its own thread holds no registry's lock (a fault in a thread that does is not one of
 //! compiled code), and looking up allocates nothing.
 
 use crate::StackError;
+use crate::address_hash::AddressHasher;
 use crate::code::{CodeRange, FunctionRange, TrapCode, TrapSite};
-use crate::slot_pool::{SlotListId, SlotPool};
+use crate::frame_table::FrameTable;
+use crate::location::Location;
+use crate::location_pool::{LocationListId, LocationPool};
 use hashbrown::HashMap;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// What is known of a call that returns to some address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CallSite<'a> {
-    /// Distance from the frame pointer down to the stack pointer during the call, in bytes; zero
-    /// where the call has no stack map.
-    pub frame_bytes: u32,
-    /// Where the references are, in bytes up from that stack pointer, ascending.
-    pub slots: &'a [u32],
-}
-
-impl CallSite<'_> {
-    /// A call without a stack map.
-    pub(crate) const PLAIN: Self = Self {
-        frame_bytes: 0,
-        slots: &[],
-    };
+    /// Distance from the frame pointer down to the stack pointer during the call, in bytes; `None`
+    /// where the call has no stack map, or one that does not say.
+    pub frame_bytes: Option<u32>,
+    /// Where the references are.
+    pub locations: &'a [Location],
 }
 
 /// A place in a function.
@@ -51,35 +48,88 @@ pub struct RegistrySize {
     pub ranges: usize,
     /// Safepoints in them.
     pub safepoints: usize,
-    /// Different lists of slots those safepoints have.
-    pub slot_lists: usize,
-    /// Safepoints there is room for without growing.
-    pub safepoint_capacity: usize,
+    /// Different lists of locations those safepoints have.
+    pub location_lists: usize,
 }
 
+/// A safepoint as the registry keeps it.
 #[derive(Clone, Copy, Debug)]
 struct SafepointEntry {
-    frame_bytes: u32,
-    slots: SlotListId,
+    return_offset: u32,
+    frame_bytes: FrameBytes,
+    locations: LocationListId,
+}
+
+/// An optional frame size in four bytes.
+#[derive(Clone, Copy, Debug)]
+struct FrameBytes(u32);
+
+impl FrameBytes {
+    const NONE: Self = Self(u32::MAX);
+
+    fn new(frame_bytes: Option<u32>) -> Self {
+        frame_bytes.map_or(Self::NONE, Self)
+    }
+
+    #[inline(always)]
+    fn get(self) -> Option<u32> {
+        (self.0 != u32::MAX).then_some(self.0)
+    }
+}
+
+/// What is known of a call, in numbers that stay true until the [generation](CodeReader::generation)
+/// changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SiteKey {
+    frame_bytes: FrameBytes,
+    locations: LocationListId,
+}
+
+impl SiteKey {
+    /// Of a call without a stack map.
+    pub(crate) const PLAIN: Self = Self {
+        frame_bytes: FrameBytes::NONE,
+        locations: LocationListId::EMPTY,
+    };
 }
 
 #[derive(Debug)]
 struct Range {
     len: usize,
-    return_offsets: Box<[u32]>,
+    safepoints: Box<[SafepointEntry]>,
     /// Return offsets of the calls with handlers.
     handled_offsets: Box<[u32]>,
     traps: Box<[TrapSite]>,
     functions: Box<[FunctionRange]>,
+    unwind_table: Option<FrameTable>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tables {
     ranges: BTreeMap<usize, Range>,
-    safepoints: HashMap<usize, SafepointEntry, BuildHasherDefault<AddressHasher>>,
     /// From a call's return address to its exception handler's.
-    handlers: HashMap<usize, usize, BuildHasherDefault<AddressHasher>>,
-    slots: SlotPool,
+    handlers: HashMap<usize, usize, AddressHasher>,
+    locations: LocationPool,
+    safepoints: usize,
+    generation: u64,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            ranges: BTreeMap::new(),
+            handlers: HashMap::default(),
+            locations: LocationPool::default(),
+            safepoints: 0,
+            generation: next_generation(),
+        }
+    }
+}
+
+/// A number that no registry has had.
+fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Everything known of compiled code, by address. Shared by all who run or walk that code.
@@ -105,28 +155,18 @@ impl CodeRegistry {
     pub fn register(self: &Arc<Self>, mut code: CodeRange) -> Result<CodeHandle, StackError> {
         code.normalise()?;
         let (start, len) = (code.start, code.len);
-        let range = Range {
-            len,
-            return_offsets: code
-                .safepoints
-                .iter()
-                .map(|point| point.return_offset)
-                .collect(),
-            handled_offsets: code
-                .handlers
-                .iter()
-                .map(|handler| handler.return_offset)
-                .collect(),
-            traps: code.traps.into(),
-            functions: code.functions.into(),
+        let unwind_table = match code.eh_frame {
+            bytes if bytes.is_empty() => None,
+            bytes => Some(FrameTable::new(bytes, 0)?),
         };
         let _held = Held::new();
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let Tables {
             ranges,
-            safepoints,
             handlers,
-            slots,
+            locations,
+            safepoints,
+            ..
         } = &mut *tables;
         if let Some((&other_start, other)) = ranges.range(..start + len).next_back()
             && other_start + other.len > start
@@ -138,14 +178,27 @@ impl CodeRegistry {
                 other_len: other.len,
             });
         }
-        safepoints.reserve(code.safepoints.len());
-        for point in &code.safepoints {
-            let entry = SafepointEntry {
-                frame_bytes: point.frame_bytes,
-                slots: slots.add(&point.slots),
-            };
-            safepoints.insert(start + point.return_offset as usize, entry);
-        }
+        let range = Range {
+            len,
+            safepoints: code
+                .safepoints
+                .iter()
+                .map(|point| SafepointEntry {
+                    return_offset: point.return_offset,
+                    frame_bytes: FrameBytes::new(point.frame_bytes),
+                    locations: locations.add(&point.locations),
+                })
+                .collect(),
+            handled_offsets: code
+                .handlers
+                .iter()
+                .map(|handler| handler.return_offset)
+                .collect(),
+            traps: code.traps.into(),
+            functions: code.functions.into(),
+            unwind_table,
+        };
+        *safepoints += range.safepoints.len();
         for handler in &code.handlers {
             handlers.insert(
                 start + handler.return_offset as usize,
@@ -163,27 +216,25 @@ impl CodeRegistry {
     fn unregister(&self, start: usize) {
         let _held = Held::new();
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        tables.generation = next_generation();
         let Tables {
             ranges,
-            safepoints,
             handlers,
-            slots,
+            locations,
+            safepoints,
+            ..
         } = &mut *tables;
         let Some(range) = ranges.remove(&start) else {
             return;
         };
-        for &offset in &range.return_offsets {
-            if let Some(entry) = safepoints.remove(&(start + offset as usize)) {
-                slots.remove(entry.slots);
-            }
+        *safepoints -= range.safepoints.len();
+        for safepoint in &range.safepoints {
+            locations.remove(safepoint.locations);
         }
         for &offset in &range.handled_offsets {
             handlers.remove(&(start + offset as usize));
         }
         // Shrinking only at a quarter keeps a steady churn from rehashing each time.
-        if safepoints.len() * 4 <= safepoints.capacity() {
-            safepoints.shrink_to(safepoints.len() * 2);
-        }
         if handlers.len() * 4 <= handlers.capacity() {
             handlers.shrink_to(handlers.len() * 2);
         }
@@ -206,9 +257,8 @@ impl CodeRegistry {
         let reader = self.read();
         RegistrySize {
             ranges: reader.tables.ranges.len(),
-            safepoints: reader.tables.safepoints.len(),
-            slot_lists: reader.tables.slots.len(),
-            safepoint_capacity: reader.tables.safepoints.capacity(),
+            safepoints: reader.tables.safepoints,
+            location_lists: reader.tables.locations.len(),
         }
     }
 }
@@ -254,31 +304,50 @@ pub struct CodeReader<'a> {
 }
 
 impl CodeReader<'_> {
-    /// The call that returns to `address`, or `None` where no registered code can have made one.
-    ///
-    /// Costs one probe of a hash table; O(log ranges) more for a call without a stack map.
+    /// Changes when code is unregistered, and is never another registry's: what was learnt of
+    /// registered code in one generation holds as long as it lasts.
     #[must_use]
     #[inline]
-    pub fn call_site(&self, address: usize) -> Option<CallSite<'_>> {
-        match self.safepoint(address) {
-            Some(site) => Some(site),
-            None => self.range_of_call(address).map(|_| CallSite {
-                frame_bytes: 0,
-                slots: &[],
-            }),
-        }
+    pub fn generation(&self) -> u64 {
+        self.tables.generation
     }
 
-    /// The stack map for a call that returns to `address`.
+    /// The call that returns to `address`, or `None` where no registered code can have made one.
+    ///
+    /// Costs O(log ranges + log safepoints of the range).
     #[must_use]
-    #[inline]
-    pub fn safepoint(&self, address: usize) -> Option<CallSite<'_>> {
-        let entry = self.tables.safepoints.get(&address)?;
-        let slots = self.tables.slots.offsets(entry.slots);
-        Some(CallSite {
-            frame_bytes: entry.frame_bytes,
-            slots,
+    pub fn call_site(&self, address: usize) -> Option<CallSite<'_>> {
+        self.site_key(address).map(|key| self.site(key))
+    }
+
+    /// As [`Self::call_site`], to be kept.
+    pub(crate) fn site_key(&self, address: usize) -> Option<SiteKey> {
+        // The call lies before the return address, which may be the range's end.
+        let (start, range) = self.range(address.checked_sub(1)?)?;
+        let found = range
+            .safepoints
+            .binary_search_by_key(&(address - start), |point| point.return_offset as usize);
+        let Ok(index) = found else {
+            return Some(SiteKey::PLAIN);
+        };
+        let SafepointEntry {
+            frame_bytes,
+            locations,
+            ..
+        } = range.safepoints[index];
+        Some(SiteKey {
+            frame_bytes,
+            locations,
         })
+    }
+
+    /// What a key of this generation means.
+    #[inline(always)]
+    pub(crate) fn site(&self, key: SiteKey) -> CallSite<'_> {
+        CallSite {
+            frame_bytes: key.frame_bytes.get(),
+            locations: self.tables.locations.locations(key.locations),
+        }
     }
 
     /// Where the call that returns to `address` goes on after an exception, or `None` if it lets
@@ -288,11 +357,14 @@ impl CodeReader<'_> {
         self.tables.handlers.get(&address).copied()
     }
 
-    /// The bounds of the range with the call that returns to `address`: its first byte and the one
-    /// past its last. The call itself lies before the return address, which may be the range's end.
-    pub(crate) fn range_of_call(&self, address: usize) -> Option<(usize, usize)> {
-        let (start, range) = self.range(address.checked_sub(1)?)?;
-        Some((start, start + range.len))
+    /// The unwind table for code at `pc`.
+    pub(crate) fn unwind_table(&self, pc: usize) -> Option<&FrameTable> {
+        self.range(pc)?.1.unwind_table.as_ref()
+    }
+
+    /// Whether code at `pc` is registered.
+    pub(crate) fn contains(&self, pc: usize) -> bool {
+        self.range(pc).is_some()
     }
 
     /// What a trap of the instruction at exactly `pc` means, or `None` if it cannot trap.
@@ -362,33 +434,6 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         LOCKS_HELD.set(LOCKS_HELD.get() - 1);
-    }
-}
-
-/// Hashes one address by a multiplication: return addresses are no attacker's choice worth a
-/// slower hash, and the product's two halves are folded because the table uses both ends.
-#[derive(Clone, Copy, Default, Debug)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_usize(usize::from(byte));
-        }
-    }
-
-    fn write_usize(&mut self, value: usize) {
-        let product = u128::from(self.0 ^ value as u64) * 0x9e37_79b9_7f4a_7c15;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "folding is meant to drop bits"
-        )]
-        let folded = (product as u64) ^ ((product >> 64) as u64);
-        self.0 = folded;
     }
 }
 

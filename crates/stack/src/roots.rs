@@ -1,22 +1,28 @@
 //! Compiled frames as a root source.
 //!
-//! For each suspended activation of the isolate, each of its frames and each slot its stack map
-//! names: load the reference, show it to the visitor, store back what changed. Activations of
-//! other isolates are not in the list, so their frames are never seen even where the stack holds
-//! both in turn. Costs a few nanoseconds a frame plus the visitor's work; allocates nothing.
+//! For each suspended activation of the isolate and each of its frames, the references that the stack
+//! map names are shown to the visitor. Activations of other isolates are not in the list, so their
+//! frames are never seen even where the stack holds both in turn. Costs a few nanoseconds a frame plus
+//! the visitor's work; allocates nothing but what walks remember of code.
 
 use crate::backtrace::Backtrace;
-use crate::live::LiveStack;
+use crate::landing::{Landing, innermost_handler};
+use crate::live::SuspendedStack;
+use crate::registers::Registers;
 use crate::registry::{CodeReader, CodeRegistry};
-use crate::unwind::{Landing, innermost_handler};
-use crate::walk::{WalkError, WalkFault, WalkedFrame, frames};
+use crate::walk::{WalkError, WalkFault};
+use crate::walker::{Unwinder, Walker};
+use smallvec::SmallVec;
 use std::sync::Arc;
-use windrow_core::{Activation, ActivationList, HeapError, RootKind, RootSource, RootVisitor};
+use windrow_core::{Activation, ActivationList, HeapError, RootSource, RootVisitor};
 
 /// The references in the frames of an isolate's activations.
 #[derive(Debug)]
 pub struct CompiledFrames {
     registry: Arc<CodeRegistry>,
+    unwinder: Unwinder,
+    heap_base: usize,
+    is_cross_checked: bool,
 }
 
 impl CompiledFrames {
@@ -29,11 +35,35 @@ impl CompiledFrames {
     /// * its activations are open, were entered through an
     ///   [`EntryGate`](crate::EntryGate), and their exit words name the frame that called out of
     ///   compiled code and the address it returns to;
-    /// * all code between exit and entry keeps frame pointers and is known to `registry`, whose
-    ///   records of it are true.
+    /// * all code between exit and entry is known to `registry`, whose records of it are true; it keeps
+    ///   frame pointers, or has unwind tables if those are to be followed. With unwind tables the
+    ///   process's own code may lie between as well.
     #[must_use]
-    pub unsafe fn new(registry: Arc<CodeRegistry>) -> Self {
-        Self { registry }
+    pub unsafe fn new(registry: Arc<CodeRegistry>, unwinder: Unwinder) -> Self {
+        Self {
+            registry,
+            unwinder,
+            heap_base: 0,
+            is_cross_checked: false,
+        }
+    }
+
+    /// The same for code that holds [64-bit pointers](crate::Encoding::BasePlusOffset64) into a heap
+    /// at this address.
+    #[must_use]
+    pub fn with_heap_base(self, heap_base: usize) -> Self {
+        Self { heap_base, ..self }
+    }
+
+    /// The same, but before each collection both unwinders walk every activation, and where they do not
+    /// agree on frames and references the collection fails: for tests. All code must keep frame
+    /// pointers and have unwind tables.
+    #[must_use]
+    pub fn with_cross_check(self, is_cross_checked: bool) -> Self {
+        Self {
+            is_cross_checked,
+            ..self
+        }
     }
 
     /// Where an exception goes that a host call, made by the innermost suspended activation, ends
@@ -51,7 +81,10 @@ impl CompiledFrames {
             return Ok(None);
         };
         let code = self.registry.read();
-        innermost_handler(&live_stack(&code, activation), &code, activation)
+        Walker::of_thread(self.unwinder, |walker| {
+            let stack = stack_of(&code, activation);
+            innermost_handler(walker.activation(&stack, &code, activation), &code)
+        })
     }
 
     /// Where compiled code stands while the host is called from it: the frames of all open
@@ -60,9 +93,12 @@ impl CompiledFrames {
     pub fn backtrace(&self, activations: ActivationList<'_>) -> Backtrace {
         let code = self.registry.read();
         let mut trace = Backtrace::default();
-        for activation in activations.iter() {
-            trace.extend(&live_stack(&code, activation), &code, activation);
-        }
+        Walker::of_thread(self.unwinder, |walker| {
+            for activation in activations.iter() {
+                let stack = stack_of(&code, activation);
+                trace.extend(walker.activation(&stack, &code, activation), &code);
+            }
+        });
         trace
     }
 }
@@ -74,66 +110,72 @@ impl RootSource for CompiledFrames {
         visitor: &mut dyn RootVisitor,
     ) -> Result<u64, HeapError> {
         let code = self.registry.read();
-        let mut walked = 0;
-        for activation in activations.iter() {
-            walked += visit_activation(&code, activation, visitor).map_err(|mut error| {
-                error.frame += walked;
-                error
-            })?;
+        if self.is_cross_checked {
+            cross_check(&code, activations)?;
         }
-        Ok(walked)
+        Walker::of_thread(self.unwinder, |walker| {
+            let mut walked = 0;
+            for activation in activations.iter() {
+                let stack = stack_of(&code, activation);
+                let frames = walker.activation(&stack, &code, activation);
+                walked += frames
+                    .visit_roots(self.heap_base, visitor)
+                    .map_err(|mut error| {
+                        error.frame += walked;
+                        error
+                    })?;
+            }
+            Ok(walked)
+        })
     }
 }
 
 /// The stack of a suspended activation of an isolate that [`CompiledFrames::new`] was told of.
-fn live_stack(code: &CodeReader<'_>, activation: Activation) -> LiveStack {
+fn stack_of(code: &CodeReader<'_>, activation: Activation) -> SuspendedStack {
     // The innermost frame reaches below its frame pointer by what its own stack map says.
     let below = code
-        .safepoint(activation.exit_pc)
-        .map_or(0, |site| site.frame_bytes as usize);
-    let low = activation.exit_fp.saturating_sub(below);
+        .call_site(activation.exit_pc)
+        .and_then(|site| site.frame_bytes)
+        .unwrap_or(0);
+    let low = activation.exit_fp.saturating_sub(below as usize);
     // SAFETY: `CompiledFrames::new` was promised that the activation is open and that the registry
     // tells the truth, so `low` is the innermost frame's stack pointer and the frames from there
     // to the entry are suspended until the collection ends.
-    unsafe { LiveStack::new(low, activation.entry_fp) }
+    unsafe { SuspendedStack::of_activation(low, activation.entry_fp) }
 }
 
-fn visit_activation(
-    code: &CodeReader<'_>,
-    activation: Activation,
-    visitor: &mut dyn RootVisitor,
-) -> Result<u64, WalkError> {
-    let stack = live_stack(code, activation);
-    let mut frames = frames(&stack, code, activation);
-    while let Some(frame) = frames.next() {
-        visit_frame(&stack, frame?, frames.walked(), visitor)?;
-    }
-    Ok(frames.walked())
-}
-
-#[inline]
-fn visit_frame(
-    stack: &LiveStack,
-    frame: WalkedFrame<'_>,
-    walked: u64,
-    visitor: &mut dyn RootVisitor,
-) -> Result<(), WalkError> {
-    for &offset in frame.slots {
-        let address = frame.sp + offset as usize;
-        let Some(before) = stack.reference(address) else {
-            let WalkedFrame { pc, fp, .. } = frame;
-            return Err(WalkError {
-                frame: walked - 1,
-                pc,
-                fp,
-                fault: WalkFault::Unreadable,
-            });
-        };
-        let mut slot = before;
-        visitor.visit(RootKind::Frame, &mut slot);
-        if slot != before {
-            stack.replace_reference(address, slot);
-        }
-    }
-    Ok(())
+/// Walks with both unwinders and compares frames and places of references.
+fn cross_check(code: &CodeReader<'_>, activations: ActivationList<'_>) -> Result<(), WalkError> {
+    Walker::of_thread(Unwinder::FramePointers, |by_frame_pointers| {
+        Walker::of_thread(Unwinder::Dwarf, |by_tables| {
+            for activation in activations.iter() {
+                let stack = stack_of(code, activation);
+                let mut these = by_frame_pointers.activation(&stack, code, activation);
+                let mut those = by_tables.activation(&stack, code, activation);
+                loop {
+                    let (this, that) = (these.next().transpose()?, those.next().transpose()?);
+                    let places = |registers: &Registers| {
+                        let locations = this.map_or(&[][..], |frame| frame.locations);
+                        let addresses = locations.iter();
+                        addresses
+                            .map(|location| location.address(registers))
+                            .collect::<SmallVec<[_; 8]>>()
+                    };
+                    if this != that || places(these.registers()) != places(those.registers()) {
+                        let frame = this.or(that);
+                        return Err(WalkError {
+                            frame: these.walked(),
+                            pc: frame.map_or(0, |frame| frame.pc.address()),
+                            fp: frame.map_or(0, |frame| frame.fp),
+                            fault: WalkFault::Disagreement,
+                        });
+                    }
+                    if this.is_none() {
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })
+    })
 }

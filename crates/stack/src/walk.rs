@@ -1,28 +1,45 @@
-//! The frame walker: from where an activation left compiled code up to where it was entered.
+//! The frame walker: from where a stretch of frames was left, out to where it was entered.
 //!
-//! Compiled code keeps frame pointers: the word at a frame pointer is the caller's, the word above
-//! it the return address into the caller. The callee has popped nothing while a caller waits, so
-//! the caller's stack pointer is its own frame pointer less the frame size its stack map tells.
+//! What a walk knows of a frame are its [registers](Registers); an [`Unwinder`] finds the caller's.
+//!
+//! Code with frame pointers keeps a chain of them: the word at a frame pointer is the caller's, the
+//! word above it the return address into the caller. The callee has popped nothing while a caller
+//! waits, so the caller's stack pointer is its own frame pointer less the frame size its stack map
+//! tells.
 //! ```text
 //!   entry_fp -> | the entry stub's frame |   the walk ends here
 //!               | return address         |
 //!         fp -> | frame of the entry stub|   frame of the trampoline it called
-//!               | ...                    |
+//!               | ...                    |   CFA of frame n
 //!               | return address         |   pc of the frame above
 //!         fp -> | caller's frame pointer |   frame n
 //!               | slots: sp + offset     |
 //!         sp -> | sp = fp - frame_bytes  |
 //! ```
+//! Unwind tables say for each instruction where the frame ends (its canonical frame address, the CFA),
+//! and where it saved the registers that its caller wants back.
+//!
 //! The stack is read through [`StackMemory`], so this file needs no unsafe code and is tested on
-//! made-up stacks. Frame pointers must rise by at least a frame's two words each step and never
-//! pass the end, and every return address must lie in registered code: a walk of any memory ends,
-//! in frames or in an error that names the frame. Costs O(1) a frame.
+//! made-up stacks. Frames must rise with each step and never pass the end, and every return address
+//! must lie in code that is known: a walk of any memory ends, in frames or in an error that names the
+//! frame. Costs O(1) a frame whose return address was met before.
 
-use crate::registry::{CallSite, CodeReader};
+use crate::location::{Location, Place};
+use crate::registers::{CodeAddress, Register, Registers};
+use crate::registry::CodeReader;
+use crate::row::Step;
+use crate::walker::{Known, Unwinder, WalkCache, Way};
 use windrow_core::{Activation, HeapError};
 
 /// Bytes of a pointer, and of a word of the stack.
 pub(crate) const WORD_BYTES: usize = size_of::<usize>();
+
+/// Bytes from the frame pointer of an entry stub down to its stack pointer when it calls compiled code.
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) const ENTRY_FRAME_BYTES: usize = 6 * WORD_BYTES;
+/// As above, where registers are saved above the frame pointer.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const ENTRY_FRAME_BYTES: usize = 0;
 
 /// Bytes of what a call pushes below a frame: the return address and the caller's frame pointer.
 pub(crate) const LINK_BYTES: usize = 2 * WORD_BYTES;
@@ -33,17 +50,20 @@ pub trait StackMemory {
     fn word(&self, address: usize) -> Option<usize>;
 }
 
-/// A suspended frame of compiled code.
+/// A frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WalkedFrame<'a> {
-    /// Where the frame goes on: the return address of the call it waits for.
-    pub pc: usize,
-    /// Its frame pointer.
+    /// Where it stands.
+    pub pc: CodeAddress,
+    /// Its frame pointer; in code without, what else the register holds.
     pub fp: usize,
-    /// Its stack pointer during the call; the frame pointer where the call has no stack map.
+    /// Its stack pointer during the call it waits for; the frame pointer where that is not known.
     pub sp: usize,
-    /// Where its references are, in bytes up from the stack pointer.
-    pub slots: &'a [u32],
+    /// Where it ends: the stack pointer of its caller before the call. The canonical frame address of
+    /// unwind tables.
+    pub cfa: usize,
+    /// Where its references are, in terms of [its registers](Frames::registers).
+    pub locations: &'a [Location],
 }
 
 /// What made a walk end before it reached the entry.
@@ -60,6 +80,16 @@ pub enum WalkFault {
     Overlap,
     /// The stack could not be read there.
     Unreadable,
+    /// No unwind table covers it.
+    NoUnwindInfo,
+    /// Its unwind table or its stack map builds on a register whose word is not known.
+    UnknownRegister,
+    /// Its unwind table makes no sense, or says what walks do not understand.
+    BadUnwindInfo,
+    /// A pointer in it does not point into the heap.
+    WildPointer,
+    /// Frame pointers and unwind tables lead to different frames or references.
+    Disagreement,
 }
 
 impl WalkFault {
@@ -72,13 +102,18 @@ impl WalkFault {
             Self::UnknownCode => "its return address lies in no registered code",
             Self::Overlap => "it reaches down into the frame it called",
             Self::Unreadable => "its memory cannot be read",
+            Self::NoUnwindInfo => "no unwind table covers it",
+            Self::UnknownRegister => "its tables build on a register that is not known",
+            Self::BadUnwindInfo => "its unwind table cannot be followed",
+            Self::WildPointer => "a pointer in it does not point into the heap",
+            Self::Disagreement => "frame pointers and unwind tables disagree about it",
         }
     }
 }
 
 /// Frames that cannot be followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("frame {frame} of the activation, with pc {pc:#x} and frame pointer {fp:#x}, cannot be followed: {}", fault.reason())]
+#[error("frame {frame}, with pc {pc:#x} and frame pointer {fp:#x}, cannot be followed: {}", fault.reason())]
 pub struct WalkError {
     /// How many frames had been walked.
     pub frame: u64,
@@ -100,112 +135,231 @@ impl From<WalkError> for HeapError {
     }
 }
 
-/// The frames of one activation, innermost first; after an error, nothing.
+/// Where a walk ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// At the entry stub's frame, which has this frame pointer.
+    Entry(usize),
+    /// At the outermost frame of a stack.
+    Outermost,
+    /// It has ended.
+    Reached,
+}
+
+/// Frames, innermost first; after an error, nothing.
 #[derive(Debug)]
 pub struct Frames<'a, M> {
     memory: &'a M,
     code: &'a CodeReader<'a>,
-    pc: usize,
-    fp: usize,
-    entry_fp: usize,
+    unwinder: Unwinder,
+    cache: &'a mut WalkCache,
+    end: End,
+    /// Those of the frame last shown.
+    registers: Registers,
+    /// Those of its caller.
+    caller: Registers,
     /// The lowest address that is not the callee's, once a callee is known.
-    floor: Option<usize>,
-    /// The stack map last found and its return address: recursion meets it again at once.
-    last: (usize, CallSite<'a>),
-    /// Bounds of the code a call without a stack map was last found in.
-    plain_range: (usize, usize),
+    floor: usize,
+    /// What is known of the return address last met: recursion meets it again at once.
+    last: (CodeAddress, Known),
     walked: u64,
 }
 
-/// The frames of a suspended activation, innermost first. None if it is not suspended.
-#[must_use]
-pub fn frames<'a, M: StackMemory>(
-    memory: &'a M,
-    code: &'a CodeReader<'a>,
-    activation: Activation,
-) -> Frames<'a, M> {
-    let Activation {
-        entry_fp,
-        exit_fp,
-        exit_pc,
-    } = activation;
-    let fp = if activation.is_suspended() {
-        exit_fp
-    } else {
-        entry_fp
-    };
-    Frames {
-        memory,
-        code,
-        pc: exit_pc,
-        fp,
-        entry_fp,
-        floor: None,
-        last: (0, CallSite::PLAIN),
-        plain_range: (0, 0),
-        walked: 0,
-    }
-}
-
 impl<'a, M: StackMemory> Frames<'a, M> {
+    /// The frames of an activation. None if it is not suspended.
+    pub(crate) fn of_activation(
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        unwinder: Unwinder,
+        cache: &'a mut WalkCache,
+        activation: Activation,
+    ) -> Self {
+        let mut registers = Registers::at(CodeAddress::Return(activation.exit_pc));
+        registers.set(Register::FRAME_POINTER, activation.exit_fp);
+        let end = if activation.is_suspended() {
+            End::Entry(activation.entry_fp)
+        } else {
+            End::Reached
+        };
+        Self::new(memory, code, unwinder, cache, registers, end)
+    }
+
+    /// The frames from the one with these registers out to the entry of its activation, which has
+    /// this frame pointer, or the outermost frame of its stack.
+    pub(crate) fn from_registers(
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        unwinder: Unwinder,
+        cache: &'a mut WalkCache,
+        registers: Registers,
+        entry_fp: Option<usize>,
+    ) -> Self {
+        let end = entry_fp.map_or(End::Outermost, End::Entry);
+        Self::new(memory, code, unwinder, cache, registers, end)
+    }
+
+    fn new(
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        unwinder: Unwinder,
+        cache: &'a mut WalkCache,
+        registers: Registers,
+        end: End,
+    ) -> Self {
+        cache.keep_for(code, unwinder);
+        Self {
+            memory,
+            code,
+            unwinder,
+            cache,
+            end,
+            registers,
+            caller: registers,
+            floor: 0,
+            last: (CodeAddress::Exact(0), Known::NOTHING),
+            walked: 0,
+        }
+    }
+
+    /// The stack the frames lie in.
+    pub(crate) fn memory(&self) -> &'a M {
+        self.memory
+    }
+
     /// How many frames have been walked.
     #[must_use]
     pub fn walked(&self) -> u64 {
         self.walked
     }
 
-    fn step(&mut self) -> Result<WalkedFrame<'a>, WalkFault> {
-        let Self { pc, fp, .. } = *self;
-        if fp > self.entry_fp || !fp.is_multiple_of(WORD_BYTES) {
-            return Err(WalkFault::OutOfBounds);
-        }
-        if self.floor.is_some_and(|floor| fp < floor) {
-            return Err(WalkFault::NotRising);
-        }
-        let site = self.call_site(pc).ok_or(WalkFault::UnknownCode)?;
-        let sp = fp
-            .checked_sub(site.frame_bytes as usize)
-            .ok_or(WalkFault::Overlap)?;
-        // A callee owns the arguments that its caller passed on the stack: after a tail call to a
-        // function with fewer of them, its frame begins there. References never lie among them.
-        let lowest = site.slots.first().map_or(fp, |slot| sp + *slot as usize);
-        if self.floor.is_some_and(|floor| lowest < floor) {
-            return Err(WalkFault::Overlap);
-        }
-        let caller_fp = self.memory.word(fp).ok_or(WalkFault::Unreadable)?;
-        let caller_pc = self
-            .memory
-            .word(fp + WORD_BYTES)
-            .ok_or(WalkFault::Unreadable)?;
-        self.floor = Some(fp + LINK_BYTES);
-        (self.pc, self.fp) = (caller_pc, caller_fp);
-        self.walked += 1;
-        Ok(WalkedFrame {
-            pc,
-            fp,
-            sp,
-            slots: site.slots,
-        })
+    /// The registers of the frame last shown.
+    #[must_use]
+    pub fn registers(&self) -> &Registers {
+        &self.registers
     }
 
-    /// As [`CodeReader::call_site`], but a run of calls without stack maps in one range of code
-    /// searches the ranges once.
-    #[inline]
-    fn call_site(&mut self, pc: usize) -> Option<CallSite<'a>> {
-        if pc == self.last.0 && pc != 0 {
-            return Some(self.last.1);
+    /// Whether `self.caller` is beyond the walk's end.
+    #[inline(always)]
+    fn is_at_end(&self) -> Result<bool, WalkFault> {
+        let Self { caller, walked, .. } = self;
+        let fp = caller.fp();
+        match (self.end, self.unwinder) {
+            (End::Reached, _) => Ok(true),
+            (End::Entry(entry_fp), Unwinder::FramePointers) => {
+                if fp > entry_fp {
+                    return Err(WalkFault::OutOfBounds);
+                }
+                Ok(fp == entry_fp)
+            }
+            // The register may have been the entry's all along, so the stack pointer decides.
+            (End::Entry(entry_fp), Unwinder::Dwarf) => {
+                let entry_sp = entry_fp.wrapping_sub(ENTRY_FRAME_BYTES);
+                let is_at_end = match walked {
+                    0 => fp == entry_fp,
+                    _ => caller.sp() == entry_sp,
+                };
+                if is_at_end != (fp == entry_fp) && is_at_end || caller.sp() > entry_sp {
+                    return Err(WalkFault::OutOfBounds);
+                }
+                Ok(is_at_end)
+            }
+            (End::Outermost, Unwinder::FramePointers) => Ok(fp == 0 || caller.pc.address() == 0),
+            (End::Outermost, Unwinder::Dwarf) => Ok(caller.pc.address() == 0),
         }
-        if let Some(site) = self.code.safepoint(pc) {
-            self.last = (pc, site);
-            return Some(site);
+    }
+
+    /// What is known of the call that `pc` returns to.
+    #[inline(always)]
+    fn arrive(&mut self, pc: CodeAddress) -> Result<Known, WalkFault> {
+        if self.last.0 == pc {
+            return Ok(self.last.1);
         }
-        let (start, end) = self.plain_range;
-        if pc <= start || pc > end {
-            self.plain_range = self.code.range_of_call(pc)?;
+        let known = self.cache.known(self.code, pc, self.unwinder);
+        let is_registered_only =
+            self.unwinder == Unwinder::FramePointers && self.end != End::Outermost;
+        if is_registered_only && !known.is_registered {
+            return Err(WalkFault::UnknownCode);
         }
-        Some(CallSite {
-            frame_bytes: 0,
-            slots: &[],
+        self.last = (pc, known);
+        Ok(known)
+    }
+
+    #[inline(always)]
+    fn step(&mut self) -> Result<Option<WalkedFrame<'a>>, WalkFault> {
+        if self.is_at_end()? {
+            return Ok(None);
+        }
+        self.registers.assign(&self.caller, self.unwinder);
+        let (pc, fp) = (self.registers.pc, self.registers.fp());
+        if self.unwinder == Unwinder::FramePointers {
+            if !fp.is_multiple_of(WORD_BYTES) {
+                return Err(WalkFault::OutOfBounds);
+            }
+            if fp < self.floor {
+                return Err(WalkFault::NotRising);
+            }
+        }
+        let known = self.arrive(pc)?;
+        let site = self.code.site(known.site);
+        if let Some(frame_bytes) = site.frame_bytes {
+            let sp = fp
+                .checked_sub(frame_bytes as usize)
+                .ok_or(WalkFault::Overlap)?;
+            self.registers.set(Register::STACK_POINTER, sp);
+        }
+        // A callee owns the arguments that its caller passed on the stack: after a tail call to a
+        // function with fewer of them, its frame begins there. References never lie among them.
+        if let Some(Place::Memory(Register::STACK_POINTER, offset)) =
+            site.locations.first().map(|location| location.place())
+            && self.registers.sp().wrapping_add_signed(offset as isize) < self.floor
+        {
+            return Err(WalkFault::Overlap);
+        }
+        self.caller.assign(&self.registers, self.unwinder);
+        let cfa = match self.unwinder {
+            Unwinder::FramePointers => self.follow_frame_pointer(fp)?,
+            Unwinder::Dwarf => self.follow_unwind_table(known)?,
+        };
+        self.floor = cfa;
+        self.walked += 1;
+        Ok(Some(WalkedFrame {
+            pc,
+            fp,
+            sp: self.registers.get(Register::STACK_POINTER).unwrap_or(fp),
+            cfa,
+            locations: site.locations,
+        }))
+    }
+
+    /// Finds the caller from the words at the frame pointer.
+    #[inline(always)]
+    fn follow_frame_pointer(&mut self, fp: usize) -> Result<usize, WalkFault> {
+        let link = |address| self.memory.word(address).ok_or(WalkFault::Unreadable);
+        let (caller_fp, caller_pc) = (link(fp)?, link(fp.wrapping_add(WORD_BYTES))?);
+        let cfa = fp.wrapping_add(LINK_BYTES);
+        self.caller.pc = CodeAddress::Return(caller_pc);
+        self.caller.set(Register::FRAME_POINTER, caller_fp);
+        self.caller.set(Register::STACK_POINTER, cfa);
+        Ok(cfa)
+    }
+}
+
+impl<M: StackMemory> Frames<'_, M> {
+    /// Finds the caller by what unwind tables say of the place the frame stands at.
+    #[inline(always)]
+    fn follow_unwind_table(&mut self, known: Known) -> Result<usize, WalkFault> {
+        let step = match known.way {
+            Way::Row(row) => row.caller(self.memory, &mut self.caller)?,
+            way => self
+                .cache
+                .interpret(way, self.code, self.memory, &mut self.caller)?,
+        };
+        Ok(match step {
+            Step::Caller(cfa) => cfa,
+            Step::Outermost => {
+                self.caller.pc = CodeAddress::Exact(0);
+                self.caller.sp()
+            }
         })
     }
 }
@@ -215,19 +369,19 @@ impl<'a, M: StackMemory> Iterator for Frames<'a, M> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.fp == self.entry_fp {
-            return None;
-        }
-        let Self { pc, fp, walked, .. } = *self;
-        Some(self.step().map_err(|fault| {
-            self.fp = self.entry_fp;
-            WalkError {
-                frame: walked,
-                pc,
-                fp,
-                fault,
+        match self.step() {
+            Ok(Some(frame)) => Some(Ok(frame)),
+            Ok(None) => None,
+            Err(fault) => {
+                self.end = End::Reached;
+                Some(Err(WalkError {
+                    frame: self.walked,
+                    pc: self.caller.pc.address(),
+                    fp: self.caller.fp(),
+                    fault,
+                }))
             }
-        }))
+        }
     }
 }
 

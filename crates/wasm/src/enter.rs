@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use windrow::Store;
 use windrow::jit::{GcRef, MutatorState, RootSource};
-use windrow_stack::{CodeRegistry, CompiledFrames, EntryFn, Landing, Trap as StackTrap};
+use windrow_stack::{CodeRegistry, CompiledFrames, EntryFn, Landing, Trap as StackTrap, Unwinder};
 
 /// Room for one argument or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -63,7 +63,7 @@ pub(crate) fn compiled_frames(registry: &Arc<CodeRegistry>) -> Box<dyn RootSourc
     // SAFETY: code of this engine is entered only by `enter`, through the gate; it keeps frame
     // pointers (a required setting of `windrow_cranelift::native_isa`), leaves only through exit and
     // host trampolines, which store the exit words, and is registered as long as it can run.
-    Box::new(unsafe { CompiledFrames::new(Arc::clone(registry)) })
+    Box::new(unsafe { CompiledFrames::new(Arc::clone(registry), Unwinder::FramePointers) })
 }
 
 /// Runs a function with arguments in `slots`, where the results are left. The bits of arguments
@@ -145,7 +145,7 @@ pub(crate) fn find_landing(
     exception: GcRef,
 ) -> Result<Option<[Slot; 2]>, Error> {
     // SAFETY: as in `compiled_frames`.
-    let frames = unsafe { CompiledFrames::new(Arc::clone(registry)) };
+    let frames = unsafe { CompiledFrames::new(Arc::clone(registry), Unwinder::FramePointers) };
     let landing = frames
         .find_handler(store.isolate().activations())
         .map_err(|error| Error::Heap(error.into()))?;

@@ -9,6 +9,7 @@ use windrow_cranelift::{
     HeapTrap, check_stack, compile, entry_trampoline, exit_trampoline, host_trampoline,
     throw_trampoline,
 };
+use windrow_stack::{Place, Register};
 
 #[test]
 fn every_operation_compiles() {
@@ -54,7 +55,7 @@ fn trampolines_compile() {
             compiled
                 .safepoints
                 .iter()
-                .all(|point| point.slots.is_empty())
+                .all(|point| point.locations.is_empty())
         );
         assert!(compiled.handlers.is_empty());
         assert!(compiled.relocations.is_empty());
@@ -80,11 +81,16 @@ fn every_call_has_a_safepoint_with_its_live_homes() {
         let live: Vec<_> = compiled
             .safepoints
             .iter()
-            .map(|point| point.slots.len())
+            .map(|point| point.locations.len())
             .collect();
         assert_eq!(live, [0, 1, 2]);
-        for slot in compiled.safepoints.iter().flat_map(|point| &point.slots) {
-            assert!(slot % 4 == 0 && *slot < compiled.safepoints[0].frame_bytes);
+        let frame_bytes = compiled.safepoints[0].frame_bytes.unwrap();
+        let points = compiled.safepoints.iter();
+        for location in points.flat_map(|point| &point.locations) {
+            let Place::Memory(Register::STACK_POINTER, offset) = location.place() else {
+                panic!("{location:?}");
+            };
+            assert!(offset % 4 == 0 && offset.cast_unsigned() < frame_bytes);
         }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 use super::{EntryRecord, finish_trap};
+use crate::registers::{CodeAddress, Register, Registers};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 use windrow_core::MutatorState;
@@ -70,7 +71,7 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
 /// aligned stack: takes the trap down and returns 1 from [`enter_compiled`].
 ///
 /// # Safety
-/// Reached only through [`Registers::resume_in_trap_stub`].
+/// Reached only through [`Context::resume_in_trap_stub`].
 #[unsafe(naked)]
 unsafe extern "C" fn trap_stub() {
     naked_asm!(
@@ -107,13 +108,10 @@ pub(super) unsafe extern "C" fn land(pc: usize, sp: usize, fp: usize, exception:
     )
 }
 
-/// The number of the frame pointer's register.
-const FRAME_POINTER: usize = 29;
-
 /// The registers of interrupted code.
-pub(super) struct Registers<'a>(&'a mut libc::mcontext_t);
+pub(super) struct Context<'a>(&'a mut libc::mcontext_t);
 
-impl<'a> Registers<'a> {
+impl<'a> Context<'a> {
     /// The registers in a signal handler's context.
     pub(super) fn new(context: &'a mut libc::ucontext_t) -> Self {
         Self(&mut context.uc_mcontext)
@@ -123,12 +121,15 @@ impl<'a> Registers<'a> {
         self.0.pc as usize
     }
 
-    pub(super) fn fp(&self) -> usize {
-        self.0.regs[FRAME_POINTER] as usize
-    }
-
-    pub(super) fn sp(&self) -> usize {
-        self.0.sp as usize
+    /// What a walk from the interrupted instruction starts with.
+    pub(super) fn registers(&self) -> Registers {
+        let mut registers = Registers::at(CodeAddress::Exact(self.pc()));
+        for register in Register::all() {
+            // The stack pointer, number 31, is not among the others.
+            let word = self.0.regs.get(usize::from(register.dwarf()));
+            registers.set(register, *word.unwrap_or(&self.0.sp) as usize);
+        }
+        registers
     }
 
     /// Makes the thread go on in the trap stub when the handler returns.

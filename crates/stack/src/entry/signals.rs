@@ -5,7 +5,7 @@
 //! installation. Within the signal nothing is allocated and nothing freed, and the only lock taken
 //! is one this thread cannot hold.
 
-use super::arch::Registers;
+use super::arch::Context;
 use super::{CURRENT, Fault};
 use crate::StackError;
 use crate::registry::thread_holds_a_lock;
@@ -71,21 +71,21 @@ fn default_action() -> libc::sigaction {
 /// The handler. Called by the system only.
 unsafe extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: for a handler with `SA_SIGINFO` the system passes both, valid until it returns.
-    let (siginfo, registers) =
-        unsafe { (&*info, Registers::new(&mut *context.cast::<ucontext_t>())) };
-    if !claim(signal, siginfo, registers) {
+    let (siginfo, interrupted) =
+        unsafe { (&*info, Context::new(&mut *context.cast::<ucontext_t>())) };
+    if !claim(signal, siginfo, interrupted) {
         // SAFETY: these are the system's own arguments.
         unsafe { pass_on(signal, info, context) };
     }
 }
 
 /// Takes the signal if it is a trap of compiled code.
-fn claim(signal: c_int, info: &siginfo_t, mut registers: Registers<'_>) -> bool {
+fn claim(signal: c_int, info: &siginfo_t, mut context: Context<'_>) -> bool {
     let record = CURRENT.get();
     if record.is_null() || thread_holds_a_lock() || !is_fault(info) {
         return false;
     }
-    let pc = registers.pc();
+    let pc = context.pc();
     // SAFETY: a current record is alive with its registry, for its `enter` has not returned.
     let registry = unsafe { &*(*record).registry };
     let Some(code) = registry.read().trap(pc) else {
@@ -98,14 +98,12 @@ fn claim(signal: c_int, info: &siginfo_t, mut registers: Registers<'_>) -> bool 
     };
     let fault = Fault {
         code,
-        pc,
-        fp: registers.fp(),
-        sp: registers.sp(),
+        registers: context.registers(),
         address,
     };
     // SAFETY: as above; this thread was running compiled code, so nothing else uses the record.
     unsafe { (*record).fault = Some(fault) };
-    registers.resume_in_trap_stub(record);
+    context.resume_in_trap_stub(record);
     true
 }
 

@@ -2,6 +2,7 @@
 //! the code they enter is assembly too, and spoils every register it may and may not.
 
 use super::{CURRENT, EntryRecord, arch, signals};
+use crate::Unwinder;
 use crate::code::{CodeRange, TrapCode, TrapSite};
 use crate::registry::CodeRegistry;
 use std::arch::naked_asm;
@@ -100,6 +101,7 @@ fn enter(registry: &CodeRegistry, code: unsafe extern "C" fn()) -> (usize, Entry
         entry_fp: 0,
         resume_sp: 0,
         registry,
+        unwinder: Unwinder::default(),
         stack_limit: 0,
         fault: None,
         trap: None,

@@ -7,6 +7,7 @@
 )]
 
 use super::{EntryRecord, finish_trap};
+use crate::registers::{CodeAddress, Register, Registers};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 use windrow_core::MutatorState;
@@ -62,7 +63,7 @@ pub(super) unsafe extern "C" fn enter_compiled(record: *mut EntryRecord) -> usiz
 /// stack aligned as before a call: takes the trap down and returns 1 from [`enter_compiled`].
 ///
 /// # Safety
-/// Reached only through [`Registers::resume_in_trap_stub`].
+/// Reached only through [`Context::resume_in_trap_stub`].
 #[unsafe(naked)]
 unsafe extern "C" fn trap_stub() {
     naked_asm!(
@@ -94,9 +95,9 @@ pub(super) unsafe extern "C" fn land(pc: usize, sp: usize, fp: usize, exception:
 const RED_ZONE_BYTES: usize = 128;
 
 /// The registers of interrupted code.
-pub(super) struct Registers<'a>(&'a mut libc::mcontext_t);
+pub(super) struct Context<'a>(&'a mut libc::mcontext_t);
 
-impl<'a> Registers<'a> {
+impl<'a> Context<'a> {
     /// The registers in a signal handler's context.
     pub(super) fn new(context: &'a mut libc::ucontext_t) -> Self {
         Self(&mut context.uc_mcontext)
@@ -114,12 +115,25 @@ impl<'a> Registers<'a> {
         self.register(libc::REG_RIP)
     }
 
-    pub(super) fn fp(&self) -> usize {
-        self.register(libc::REG_RBP)
+    fn sp(&self) -> usize {
+        self.register(libc::REG_RSP)
     }
 
-    pub(super) fn sp(&self) -> usize {
-        self.register(libc::REG_RSP)
+    /// What a walk from the interrupted instruction starts with.
+    pub(super) fn registers(&self) -> Registers {
+        let mut registers = Registers::at(CodeAddress::Exact(self.pc()));
+        for (register, index) in Register::all().zip([
+            libc::REG_RSP,
+            libc::REG_RBP,
+            libc::REG_RBX,
+            libc::REG_R12,
+            libc::REG_R13,
+            libc::REG_R14,
+            libc::REG_R15,
+        ]) {
+            registers.set(register, self.register(index));
+        }
+        registers
     }
 
     /// Makes the thread go on in the trap stub when the handler returns.

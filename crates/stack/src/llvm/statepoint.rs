@@ -7,6 +7,7 @@
 //! address on the stack, so variables begin where the first such address does.
 
 use super::{RawLocation, StackMapError, StackMapFunction, StackMapRecord};
+use crate::code::Safepoint;
 use crate::location::{Encoding, Location, Place};
 use crate::registers::{RETURN_ADDRESS, Register};
 use hashbrown::HashMap;
@@ -39,23 +40,14 @@ pub struct Statepoint<'a> {
     record: StackMapRecord<'a>,
 }
 
-/// A safepoint of code that keeps no frame pointers: who walks its frames finds the stack pointer.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct ImportedSafepoint {
-    /// Where the call returns to, in bytes from the range's start.
-    pub return_offset: u32,
-    /// Where the references are. What another is derived from comes before it.
-    pub locations: SmallVec<[Location; 4]>,
-}
-
 /// Sorts safepoints and drops repetitions.
-pub(super) fn sort(safepoints: &mut Vec<ImportedSafepoint>) {
+pub(super) fn sort(safepoints: &mut Vec<Safepoint>) {
     safepoints.sort_by_key(|safepoint| safepoint.return_offset);
     safepoints.dedup();
 }
 
 impl StackMapFunction<'_> {
-    /// Its safepoints in ascending order, with return addresses relative to the function. See
+    /// Its safepoints in ascending order, of code without frame pointers, with return addresses relative to the function. See
     /// [`StackMaps::safepoints`](super::StackMaps::safepoints).
     ///
     /// # Errors
@@ -64,7 +56,7 @@ impl StackMapFunction<'_> {
         &self,
         eight_bytes: Encoding,
         is_statepoint: impl Fn(u64) -> bool,
-    ) -> Result<Vec<ImportedSafepoint>, StackMapError> {
+    ) -> Result<Vec<Safepoint>, StackMapError> {
         let mut safepoints = Vec::new();
         let range = (self.address(), 0);
         self.add_safepoints(range, eight_bytes, &is_statepoint, &mut safepoints)?;
@@ -78,7 +70,7 @@ impl StackMapFunction<'_> {
         (start, distance): (usize, usize),
         eight_bytes: Encoding,
         is_statepoint: &impl Fn(u64) -> bool,
-        safepoints: &mut Vec<ImportedSafepoint>,
+        safepoints: &mut Vec<Safepoint>,
     ) -> Result<(), StackMapError> {
         for record in self.records().filter(|record| is_statepoint(record.id)) {
             let return_offset = u32::try_from(distance)
@@ -88,8 +80,10 @@ impl StackMapFunction<'_> {
                     offset: record.section_offset,
                     start,
                 })?;
-            safepoints.push(ImportedSafepoint {
+            safepoints.push(Safepoint {
                 return_offset,
+                // A walk without frame pointers finds the stack pointer by unwind tables.
+                frame_bytes: None,
                 locations: record.statepoint()?.locations(eight_bytes)?,
             });
         }
@@ -145,11 +139,12 @@ impl<'a> StackMapRecord<'a> {
 }
 
 impl Statepoint<'_> {
-    /// Where the references are, each place once. A place of eight bytes is encoded as
-    /// `eight_bytes`, one of four as [`Encoding::Offset32`]; a pointer that is not its own base is
-    /// [derived](Location::derived_from) from that; constants, which are null or undefined, are left
-    /// out with what is derived from them. A variable on the stack counts as one reference of eight
-    /// bytes, for LLVM tells the size of its address alone. O(pairs).
+    /// Where the references are, each place once, derived pointers last. A place of eight bytes is
+    /// encoded as `eight_bytes`, one of four as [`Encoding::Offset32`]; a pointer that is not its own
+    /// base is [derived](Location::derived_from) from that, unless it is a base of others; constants,
+    /// which are null or undefined, are left out with what is derived from them. A variable on the
+    /// stack counts as one reference of eight bytes, for LLVM tells the size of its address alone.
+    /// O(pairs).
     ///
     /// # Errors
     /// [`StackMapError::Register`] or [`StackMapError::ReferenceSize`] for a place that no collector
@@ -160,24 +155,21 @@ impl Statepoint<'_> {
     ) -> Result<SmallVec<[Location; 4]>, StackMapError> {
         let mut places = Places::default();
         let sizes = || {
-            self.record
-                .refuse("a place, or a pair, has references of two sizes")
+            let reason = "a place, or a pair, has references of two sizes";
+            self.record.refuse(reason)
         };
+        let mut derived = SmallVec::<[(Location, usize); 4]>::new();
         for pair in self.pairs.chunks_exact(2) {
             let base = self.place(&pair[0], eight_bytes)?;
-            let derived = self.place(&pair[1], eight_bytes)?;
+            let pointer = self.place(&pair[1], eight_bytes)?;
             let Some(base) = base else { continue };
-            let position = places.add_reference(base).ok_or_else(sizes)?;
-            let Some(derived) = derived.filter(|derived| *derived != base) else {
-                continue;
-            };
-            if derived.encoding() != base.encoding() {
-                return Err(sizes());
+            let position = places.add(base).ok_or_else(sizes)?;
+            if let Some(pointer) = pointer.filter(|pointer| *pointer != base) {
+                if pointer.encoding() != base.encoding() {
+                    return Err(sizes());
+                }
+                derived.push((pointer, position));
             }
-            let reason = "a derived pointer has its base behind 255 other references";
-            let derived =
-                (derived.derived_from(position)).ok_or_else(|| self.record.refuse(reason))?;
-            places.add_derived(derived).ok_or_else(sizes)?;
         }
         for variable in self.variables {
             if let &RawLocation::Direct {
@@ -189,8 +181,14 @@ impl Statepoint<'_> {
                 let encoding = self.encoding(bytes, eight_bytes)?;
                 let register = self.register(register)?;
                 let variable = Location::memory(register, offset, encoding);
-                places.add_reference(variable).ok_or_else(sizes)?;
+                places.add(variable).ok_or_else(sizes)?;
             }
+        }
+        for (pointer, position) in derived {
+            let reason = "a derived pointer has its base behind 255 other references";
+            let pointer = pointer.derived_from(position);
+            let pointer = pointer.ok_or_else(|| self.record.refuse(reason))?;
+            places.add(pointer).ok_or_else(sizes)?;
         }
         Ok(places.list)
     }
@@ -260,21 +258,9 @@ struct Places {
 }
 
 impl Places {
-    /// Adds a reference of its own, and returns its position. What was thought to be derived from
-    /// another, and is a base itself, is a reference: it needs no other to be found anew. `None` if
-    /// the place has another encoding.
-    fn add_reference(&mut self, base: Location) -> Option<usize> {
-        let position = self.add(base)?;
-        self.list[position] = base;
-        Some(position)
-    }
-
-    /// Adds a derived pointer, or nothing if its place is known: with two bases it points into the
-    /// object that both refer to. `None` if the place has another encoding.
-    fn add_derived(&mut self, derived: Location) -> Option<()> {
-        self.add(derived).map(|_| ())
-    }
-
+    /// Adds a location, unless its place is known: what is derived from two bases points into the
+    /// object that both refer to, and a base that is also derived from another is found anew without
+    /// it. Returns its position, or `None` if the place has another encoding.
     fn add(&mut self, location: Location) -> Option<usize> {
         let next = self.list.len();
         let position = *self.positions.entry(location.place()).or_insert(next);

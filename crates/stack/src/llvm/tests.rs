@@ -487,8 +487,9 @@ fn check_bounds(section: &[u8]) {
     }
 }
 
-/// Bases are references of their own, and every place is there once.
+/// Bases are references of their own, derived pointers are last, and every place is there once.
 fn check_locations(locations: &[Location]) {
+    assert!(locations.is_sorted_by_key(|location| location.base().is_some()));
     let mut places: Vec<Place> = Vec::new();
     for location in locations {
         if let Some(base) = location.base() {

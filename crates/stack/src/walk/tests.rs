@@ -3,8 +3,9 @@
 use super::*;
 use crate::backtrace::{BACKTRACE_FRAMES, Backtrace};
 use crate::code::{CodeRange, FunctionRange, Handler, Safepoint};
+use crate::landing::{Landing, innermost_handler};
 use crate::registry::{CodeHandle, CodeRegistry};
-use crate::unwind::{Landing, innermost_handler};
+use crate::walker::Walker;
 use proptest::prelude::*;
 use smallvec::{SmallVec, smallvec};
 use std::cell::Cell;
@@ -37,15 +38,15 @@ fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
     let registry = CodeRegistry::new();
     let mut safepoints = Vec::new();
     for (return_offset, frame_bytes) in SITES {
-        let slots: SmallVec<[u32; 8]> = if frame_bytes > 8 {
-            smallvec![8, 0]
+        let locations: SmallVec<[Location; 4]> = if frame_bytes > 8 {
+            smallvec![Location::slot(8), Location::slot(0)]
         } else {
             smallvec![]
         };
         safepoints.push(Safepoint {
             return_offset,
-            frame_bytes,
-            slots,
+            frame_bytes: Some(frame_bytes),
+            locations,
         });
     }
     let functions = vec![FunctionRange {
@@ -114,9 +115,20 @@ fn walk_all(
     code: &CodeReader<'_>,
     activation: Activation,
 ) -> Result<Vec<(usize, usize)>, WalkError> {
-    frames(words, code, activation)
-        .map(|frame| frame.map(|frame| (frame.pc, frame.fp)))
+    let mut walker = Walker::default();
+    let frames = walker.activation(words, code, activation);
+    frames
+        .map(|frame| frame.map(|frame| (frame.pc.address(), frame.fp)))
         .collect()
+}
+
+fn handler(
+    words: &Words,
+    code: &CodeReader<'_>,
+    activation: Activation,
+) -> Result<Option<Landing>, WalkError> {
+    let mut walker = Walker::default();
+    innermost_handler(walker.activation(words, code, activation), code)
 }
 
 #[test]
@@ -124,14 +136,20 @@ fn every_frame_is_seen_with_its_stack_pointer_and_slots() {
     let (registry, _handle) = registry();
     let (words, activation, links) = stack(&[(1, 3), (2, 0), (0, 1), (3, 0)]);
     let code = registry.read();
-    let mut walk = frames(&words, &code, activation);
+    let mut walker = Walker::default();
+    let mut walk = walker.activation(&words, &code, activation);
     for ((pc, fp), (site, slots)) in links.into_iter().zip([(1, 2), (2, 0), (0, 2), (3, 2)]) {
         let frame = walk.next().unwrap().unwrap();
         assert_eq!(
-            (frame.pc, frame.fp, frame.sp),
-            (pc, fp, fp - SITES[site].1 as usize)
+            (frame.pc, frame.fp, frame.sp, frame.cfa),
+            (
+                CodeAddress::Return(pc),
+                fp,
+                fp - SITES[site].1 as usize,
+                fp + LINK_BYTES
+            )
         );
-        assert_eq!(frame.slots, &[0, 8][..slots]);
+        assert_eq!(frame.locations, &[0, 8].map(Location::slot)[..slots]);
     }
     assert_eq!(walk.next(), None);
     assert_eq!(walk.walked(), 4);
@@ -158,11 +176,11 @@ fn an_exception_lands_in_the_innermost_frame_that_handles_it() {
                 fp,
             }
         });
-        assert_eq!(innermost_handler(&words, &code, activation), Ok(expected));
+        assert_eq!(handler(&words, &code, activation), Ok(expected));
     }
     let (mut words, activation, links) = stack(&[(0, 0), (0, 0), (1, 0)]);
     words.words[(links[0].1 - BASE) / WORD_BYTES] = 0;
-    assert!(innermost_handler(&words, &code, activation).is_err());
+    assert!(handler(&words, &code, activation).is_err());
 }
 
 #[test]
@@ -235,7 +253,8 @@ fn a_backtrace_keeps_the_innermost_frames_and_counts_the_rest() {
     let (words, activation, links) = stack(&sites);
     let code = registry.read();
     let mut trace = Backtrace::default();
-    trace.extend(&words, &code, activation);
+    let mut walker = Walker::default();
+    trace.extend(walker.activation(&words, &code, activation), &code);
     assert_eq!(
         (trace.frames.len(), trace.depth()),
         (BACKTRACE_FRAMES, 1000)
@@ -249,12 +268,17 @@ fn a_backtrace_keeps_the_innermost_frames_and_counts_the_rest() {
     let Activation {
         exit_fp, entry_fp, ..
     } = activation;
-    let trap = Backtrace::of_trap(&words, &code, CODE + 5, exit_fp, entry_fp);
+    let mut of_trap = |fp| {
+        let mut registers = Registers::at(CodeAddress::Exact(CODE + 5));
+        registers.set(Register::FRAME_POINTER, fp);
+        Backtrace::of_trap(&mut walker, &words, &code, registers, entry_fp)
+    };
+    let trap = of_trap(exit_fp);
     assert_eq!(trap.frames[0].function.unwrap().offset, 5);
     assert_eq!(trap.frames[1..], trace.frames[1..]);
     assert_eq!(trap.depth(), 1000);
     for wild in [0, 3, BASE - 8, usize::MAX - 7] {
-        let trap = Backtrace::of_trap(&words, &code, CODE + 5, wild, entry_fp);
+        let trap = of_trap(wild);
         assert_eq!((trap.depth(), trap.broken.is_some()), (1, true));
     }
 }

@@ -5,14 +5,17 @@ use cranelift_codegen::ir::{
     Signature, StackSlot, StackSlotData, StackSlotKind, UserStackMapEntry, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::isa::{self, unwind::systemv::UnwindInfo};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module};
+use gimli::RunTimeEndian;
+use gimli::write::{Address, EhFrame, EndianVec, FrameTable};
 use std::sync::Arc;
 use windrow_core::MutatorState;
 use windrow_stack::{
-    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Safepoint, TrapCode, TrapSite,
+    CodeHandle, CodeRange, CodeRegistry, FunctionRange, Location, Safepoint, TrapCode, TrapSite,
 };
 
 /// A trap whose reason the host knows.
@@ -26,7 +29,7 @@ pub(crate) const TRAP_NULL: u8 = 3;
 pub(crate) struct Compiler {
     module: JITModule,
     context: FunctionBuilderContext,
-    pending: Vec<(FuncId, CodeRange)>,
+    pending: Vec<(FuncId, CodeRange, UnwindInfo)>,
 }
 
 /// Compiled and registered functions.
@@ -123,7 +126,8 @@ impl Compiler {
         self.define(id, guest_signature(params), Some(name), emit);
     }
 
-    fn define(
+    /// Defines a function, shown in backtraces as `name`; without a name it is a trampoline.
+    pub(crate) fn define(
         &mut self,
         id: FuncId,
         signature: Signature,
@@ -148,8 +152,12 @@ impl Compiler {
         b.seal_all_blocks();
         b.finalize(self.module.target_config());
         self.module.define_function(id, &mut context).unwrap();
-        self.pending
-            .push((id, records(context.compiled_code().unwrap(), name)));
+        let code = context.compiled_code().unwrap();
+        let unwind_info = code.create_unwind_info(self.module.isa()).unwrap();
+        let Some(isa::unwind::UnwindInfo::SystemV(unwind_info)) = unwind_info else {
+            panic!("no unwind information");
+        };
+        self.pending.push((id, records(code, name), unwind_info));
     }
 
     /// A trampoline with which a guest calls the host function at `address`, which takes the
@@ -208,8 +216,9 @@ impl Compiler {
     pub(crate) fn finish(mut self, registry: Arc<CodeRegistry>) -> Code {
         self.module.finalize_definitions().unwrap();
         let module = self.module;
-        let register = |(id, mut range): (FuncId, CodeRange)| {
+        let register = |(id, mut range, unwind_info): (FuncId, CodeRange, UnwindInfo)| {
             range.start = module.get_finalized_function(id).addr();
+            range.eh_frame = eh_frame(&module, range.start, &unwind_info);
             (id, Some(registry.register(range).unwrap()))
         };
         let handles = self.pending.into_iter().map(register).collect();
@@ -240,6 +249,18 @@ fn set_stack_limit(func: &mut ir::Function) {
     func.stack_limit = Some(limit);
 }
 
+/// The unwind table of one function, with absolute addresses.
+fn eh_frame(module: &JITModule, start: usize, unwind_info: &UnwindInfo) -> Vec<u8> {
+    let mut table = FrameTable::default();
+    let cie = table.add_cie(module.isa().create_systemv_cie().unwrap());
+    table.add_fde(cie, unwind_info.to_fde(Address::Constant(start as u64)));
+    let mut section = EhFrame::from(EndianVec::new(RunTimeEndian::default()));
+    table.write_eh_frame(&mut section).unwrap();
+    let mut bytes = section.0.into_vec();
+    bytes.extend([0; 4]);
+    bytes
+}
+
 /// Cranelift's records as the registry takes them.
 fn records(code: &cranelift_codegen::CompiledCode, name: Option<u64>) -> CodeRange {
     let len = code.code_buffer().len();
@@ -248,11 +269,11 @@ fn records(code: &cranelift_codegen::CompiledCode, name: Option<u64>) -> CodeRan
         .user_stack_maps()
         .iter()
         .map(|(return_offset, span, map)| {
-            let slots = map.entries().map(|(_, offset)| offset).collect();
+            let slot = |(_, offset)| Location::slot(i32::try_from(offset).unwrap());
             Safepoint {
                 return_offset: *return_offset,
-                frame_bytes: *span,
-                slots,
+                frame_bytes: Some(*span),
+                locations: map.entries().map(slot).collect(),
             }
         });
     let traps = code.buffer.traps().iter().map(|trap| TrapSite {

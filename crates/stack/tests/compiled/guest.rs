@@ -2,10 +2,11 @@
 
 use crate::build::{Code, Compiler};
 use crate::shapes::Shapes;
+use cranelift_module::FuncId;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use windrow_core::{ActivationList, GcRef, HeapError, Isolate, RootKind, RootSource, RootVisitor};
-use windrow_stack::{Backtrace, CodeRegistry, CompiledFrames, EntryFn, EntryGate, Trap};
+use windrow_stack::{Backtrace, CodeRegistry, CompiledFrames, EntryFn, EntryGate, Trap, Unwinder};
 
 /// What the host function does; `None` makes the guest trap.
 pub(crate) type Hook<'a> = &'a dyn Fn(&Guest<'a>, u32, u32) -> Option<u32>;
@@ -22,12 +23,27 @@ impl World {
     }
 
     pub(crate) fn with_registry(optimise: bool, registry: Arc<CodeRegistry>) -> Self {
+        Self::build(optimise, registry, |_, _| ()).0
+    }
+
+    /// A world with more functions, which are told the host function's trampoline.
+    pub(crate) fn with_more<T>(
+        optimise: bool,
+        define: impl FnOnce(&mut Compiler, FuncId) -> T,
+    ) -> (Self, T) {
+        Self::build(optimise, CodeRegistry::new(), define)
+    }
+
+    fn build<T>(
+        optimise: bool,
+        registry: Arc<CodeRegistry>,
+        define: impl FnOnce(&mut Compiler, FuncId) -> T,
+    ) -> (Self, T) {
         let mut compiler = Compiler::new(optimise);
         let shapes = Shapes::define(&mut compiler, host as *const () as usize);
-        Self {
-            code: compiler.finish(registry),
-            shapes,
-        }
+        let more = define(&mut compiler, shapes.exit);
+        let code = compiler.finish(registry);
+        (Self { code, shapes }, more)
     }
 
     pub(crate) fn gate(&self, stack_max_bytes: usize) -> EntryGate {
@@ -74,7 +90,8 @@ impl<'a> Guest<'a> {
         let isolate = Box::into_raw(Box::new(isolate()));
         // SAFETY: guests are entered through gates only, and the registry holds what Cranelift
         // says of their code.
-        let frames = unsafe { CompiledFrames::new(Arc::clone(&world.code.registry)) };
+        let frames =
+            unsafe { CompiledFrames::new(Arc::clone(&world.code.registry), Unwinder::Dwarf) };
         // SAFETY: just made.
         let state = unsafe { (*isolate).state_pointer() };
         let gate = world.gate(stack_max_bytes);
@@ -89,12 +106,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Calls a guest function of two parameters.
-    pub(crate) fn call(
-        &self,
-        function: cranelift_module::FuncId,
-        a: u32,
-        b: u32,
-    ) -> Result<u32, Trap> {
+    pub(crate) fn call(&self, function: FuncId, a: u32, b: u32) -> Result<u32, Trap> {
         let mut args = [u64::from(a), u64::from(b)];
         self.call_raw(self.world.code.address(function), &mut args)
             .map(|()| u32::try_from(args[0]).unwrap())

@@ -19,3 +19,4 @@ mod faults;
 mod nesting;
 mod roots;
 mod traps;
+// mod trees;

@@ -10,7 +10,7 @@ fn slots(text: &str, abi: CodeAbi) -> Vec<usize> {
         .unwrap()
         .safepoints
         .iter()
-        .map(|point| point.slots.len())
+        .map(|point| point.locations.len())
         .collect()
 }
 

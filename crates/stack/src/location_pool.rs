@@ -1,58 +1,58 @@
-//! Slot lists shared by all safepoints that have the same one.
+//! Lists of locations, shared by all safepoints that have the same one.
 //!
 //! Most safepoints of real code hold few references in the same few places, so a safepoint stores
 //! the number of a list and the list counts its users. Adding and removing cost O(list).
 
+use crate::location::Location;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
-/// The number of a list of slots in a [`SlotPool`].
+/// The number of a list in a [`LocationPool`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct SlotListId(u32);
+pub(crate) struct LocationListId(u32);
 
-impl SlotListId {
-    /// The list of no slots, which is never counted.
-    const EMPTY: Self = Self(0);
+impl LocationListId {
+    /// The list of no locations, which is never counted.
+    pub(crate) const EMPTY: Self = Self(0);
 }
 
 #[derive(Debug)]
-struct SlotList {
+struct LocationList {
     users: u64,
-    offsets: SmallVec<[u32; 8]>,
+    locations: SmallVec<[Location; 4]>,
 }
 
-/// Lists of slot offsets, each kept once.
+/// Lists of locations, each kept once.
 #[derive(Debug, Default)]
-pub(crate) struct SlotPool {
+pub(crate) struct LocationPool {
     /// List `id` is at `id - 1`.
-    lists: Vec<SlotList>,
+    lists: Vec<LocationList>,
     index: HashTable<u32>,
     free: Vec<u32>,
     hasher: DefaultHashBuilder,
 }
 
-impl SlotPool {
-    /// The list with these offsets; adds a user to it.
+impl LocationPool {
+    /// The list of these locations; adds a user to it.
     ///
     /// # Panics
     /// If four billion different lists are in use.
-    pub(crate) fn add(&mut self, offsets: &[u32]) -> SlotListId {
-        if offsets.is_empty() {
-            return SlotListId::EMPTY;
+    pub(crate) fn add(&mut self, locations: &[Location]) -> LocationListId {
+        if locations.is_empty() {
+            return LocationListId::EMPTY;
         }
-        let hash = self.hasher.hash_one(offsets);
+        let hash = self.hasher.hash_one(locations);
         let lists = &mut self.lists;
-        if let Some(&id) = self
-            .index
-            .find(hash, |&id| lists[id as usize - 1].offsets[..] == *offsets)
-        {
+        if let Some(&id) = self.index.find(hash, |&id| {
+            lists[id as usize - 1].locations[..] == *locations
+        }) {
             lists[id as usize - 1].users += 1;
-            return SlotListId(id);
+            return LocationListId(id);
         }
-        let list = SlotList {
+        let list = LocationList {
             users: 1,
-            offsets: SmallVec::from_slice(offsets),
+            locations: SmallVec::from_slice(locations),
         };
         let id = if let Some(id) = self.free.pop() {
             lists[id as usize - 1] = list;
@@ -63,13 +63,13 @@ impl SlotPool {
         };
         let hasher = &self.hasher;
         self.index.insert_unique(hash, id, |&id| {
-            hasher.hash_one(&lists[id as usize - 1].offsets[..])
+            hasher.hash_one(&lists[id as usize - 1].locations[..])
         });
-        SlotListId(id)
+        LocationListId(id)
     }
 
     /// Takes a user from a list; the last one takes the list along.
-    pub(crate) fn remove(&mut self, SlotListId(id): SlotListId) {
+    pub(crate) fn remove(&mut self, LocationListId(id): LocationListId) {
         let Some(list) = (id as usize)
             .checked_sub(1)
             .and_then(|index| self.lists.get_mut(index))
@@ -80,8 +80,8 @@ impl SlotPool {
         if list.users > 0 {
             return;
         }
-        let hash = self.hasher.hash_one(&list.offsets[..]);
-        list.offsets = SmallVec::new();
+        let hash = self.hasher.hash_one(&list.locations[..]);
+        list.locations = SmallVec::new();
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == id) {
             entry.remove();
         }
@@ -91,11 +91,11 @@ impl SlotPool {
         }
     }
 
-    /// The offsets of a list, ascending.
+    /// The locations of a list.
     #[inline]
-    pub(crate) fn offsets(&self, SlotListId(id): SlotListId) -> &[u32] {
+    pub(crate) fn locations(&self, LocationListId(id): LocationListId) -> &[Location] {
         match (id as usize).checked_sub(1) {
-            Some(index) => &self.lists[index].offsets,
+            Some(index) => &self.lists[index].locations,
             None => &[],
         }
     }
@@ -110,22 +110,26 @@ impl SlotPool {
 mod tests {
     use super::*;
 
+    fn slots<const N: usize>(offsets: [i32; N]) -> [Location; N] {
+        offsets.map(Location::slot)
+    }
+
     #[test]
     fn equal_lists_are_one_and_the_last_user_frees_it() {
-        let mut pool = SlotPool::default();
-        let a = pool.add(&[0, 8]);
-        let b = pool.add(&[0, 8]);
-        let c = pool.add(&[4]);
+        let mut pool = LocationPool::default();
+        let a = pool.add(&slots([0, 8]));
+        let b = pool.add(&slots([0, 8]));
+        let c = pool.add(&slots([4]));
         assert_eq!(a, b);
         assert_ne!(a, c);
         assert_eq!(pool.len(), 2);
         pool.remove(a);
-        assert_eq!(pool.offsets(b), [0, 8]);
+        assert_eq!(pool.locations(b), slots([0, 8]));
         pool.remove(b);
         assert_eq!(pool.len(), 1);
-        let d = pool.add(&[16, 20, 24]);
-        assert_eq!(pool.offsets(c), [4]);
-        assert_eq!(pool.offsets(d), [16, 20, 24]);
+        let d = pool.add(&slots([16, 20, 24]));
+        assert_eq!(pool.locations(c), slots([4]));
+        assert_eq!(pool.locations(d), slots([16, 20, 24]));
         pool.remove(c);
         pool.remove(d);
         assert_eq!(
@@ -136,9 +140,9 @@ mod tests {
 
     #[test]
     fn the_empty_list_needs_no_room() {
-        let mut pool = SlotPool::default();
+        let mut pool = LocationPool::default();
         let empty = pool.add(&[]);
-        assert_eq!(pool.offsets(empty), [0_u32; 0]);
+        assert!(pool.locations(empty).is_empty());
         pool.remove(empty);
         assert_eq!(pool.len(), 0);
     }

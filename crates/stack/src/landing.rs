@@ -1,8 +1,7 @@
 //! Where an exception lands: the innermost frame of an activation whose call has a handler.
 
 use crate::registry::CodeReader;
-use crate::walk::{StackMemory, WalkError, frames};
-use windrow_core::Activation;
+use crate::walk::{Frames, StackMemory, WalkError};
 
 /// Where an exception is handled: the words that the landing code needs, as trampolines keep them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,15 +15,14 @@ pub struct Landing {
     pub fp: usize,
 }
 
-/// The innermost handler of a suspended activation in `memory`.
+/// The innermost handler among these frames.
 pub(crate) fn innermost_handler<M: StackMemory>(
-    memory: &M,
+    frames: Frames<'_, M>,
     code: &CodeReader<'_>,
-    activation: Activation,
 ) -> Result<Option<Landing>, WalkError> {
-    for frame in frames(memory, code, activation) {
+    for frame in frames {
         let frame = frame?;
-        if let Some(pc) = code.handler(frame.pc) {
+        if let Some(pc) = code.handler(frame.pc.address()) {
             return Ok(Some(Landing {
                 pc,
                 sp: frame.sp,

@@ -1,0 +1,164 @@
+//! The references of suspended frames, shown in place.
+
+use crate::live::SuspendedStack;
+use crate::location::{Encoding, Location};
+use crate::registers::Registers;
+use crate::walk::{Frames, StackMemory, WalkError, WalkFault};
+use smallvec::SmallVec;
+use windrow_core::{GcRef, RootKind, RootVisitor};
+
+impl Frames<'_, SuspendedStack> {
+    /// Shows every reference that the frames hold to `visitor`, and stores back what it leaves there;
+    /// pointers derived from a reference move with it. `heap_base` is the address of the heap, for code
+    /// that holds 64-bit pointers. How many frames there were.
+    ///
+    /// # Errors
+    /// [`WalkError`] where frames cannot be followed, or a reference not found. What was shown stays
+    /// changed.
+    pub fn visit_roots(
+        mut self,
+        heap_base: usize,
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<u64, WalkError> {
+        let stack = self.memory();
+        while let Some(frame) = self.next() {
+            let frame = frame?;
+            let references = References {
+                stack,
+                registers: self.registers(),
+                heap_base,
+            };
+            references
+                .visit(frame.locations, visitor)
+                .map_err(|fault| WalkError {
+                    frame: self.walked() - 1,
+                    pc: frame.pc.address(),
+                    fp: frame.fp,
+                    fault,
+                })?;
+        }
+        Ok(self.walked())
+    }
+}
+
+/// The references of one frame.
+struct References<'a> {
+    stack: &'a SuspendedStack,
+    registers: &'a Registers,
+    heap_base: usize,
+}
+
+impl References<'_> {
+    #[inline(always)]
+    fn visit(
+        &self,
+        locations: &[Location],
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<(), WalkFault> {
+        // Derived pointers come last.
+        if locations.last().is_some_and(|last| last.base().is_some()) {
+            return self.visit_with_derived(locations, visitor);
+        }
+        locations
+            .iter()
+            .try_for_each(|location| self.visit_one(*location, visitor))
+    }
+
+    #[inline(always)]
+    fn visit_one(
+        &self,
+        location: Location,
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<(), WalkFault> {
+        let address = self.address(location)?;
+        match location.encoding() {
+            Encoding::Offset32 => {
+                let before = self.stack.reference(address);
+                let before = before.ok_or(WalkFault::Unreadable)?;
+                let mut slot = before;
+                visitor.visit(RootKind::Frame, &mut slot);
+                if slot != before {
+                    self.stack.replace_reference(address, slot);
+                }
+            }
+            Encoding::BasePlusOffset64 => {
+                let before = self.load(location)?;
+                let mut slot = self.decode(before)?;
+                visitor.visit(RootKind::Frame, &mut slot);
+                self.store(location, self.encode(slot))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::visit`], and moves what is derived along with its base.
+    #[cold]
+    fn visit_with_derived(
+        &self,
+        locations: &[Location],
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<(), WalkFault> {
+        let mut before = SmallVec::<[usize; 16]>::new();
+        for location in locations {
+            before.push(self.load(*location)?);
+        }
+        for (position, location) in locations.iter().enumerate() {
+            let Some(base) = location.base() else {
+                self.visit_one(*location, visitor)?;
+                continue;
+            };
+            let moved = self.load(locations[base])?.wrapping_sub(before[base]);
+            self.store(*location, before[position].wrapping_add(moved))?;
+        }
+        Ok(())
+    }
+
+    /// Where in memory a location lies.
+    #[inline(always)]
+    fn address(&self, location: Location) -> Result<usize, WalkFault> {
+        location
+            .address(self.registers)
+            .ok_or(WalkFault::UnknownRegister)
+    }
+
+    /// What lies there, whatever it is.
+    fn load(&self, location: Location) -> Result<usize, WalkFault> {
+        let address = self.address(location)?;
+        match location.encoding() {
+            Encoding::Offset32 => self
+                .stack
+                .reference(address)
+                .map(|reference| reference.bits() as usize),
+            Encoding::BasePlusOffset64 => self.stack.word(address),
+        }
+        .ok_or(WalkFault::Unreadable)
+    }
+
+    fn store(&self, location: Location, word: usize) -> Result<(), WalkFault> {
+        let address = self.address(location)?;
+        match location.encoding() {
+            #[expect(clippy::cast_possible_truncation, reason = "offsets wrap at 32 bits")]
+            Encoding::Offset32 => self
+                .stack
+                .replace_reference(address, GcRef::from_bits(word as u32)),
+            Encoding::BasePlusOffset64 => self.stack.replace_word(address, word),
+        }
+        Ok(())
+    }
+
+    fn decode(&self, word: usize) -> Result<GcRef, WalkFault> {
+        if word == 0 {
+            return Ok(GcRef::NULL);
+        }
+        u32::try_from(word.wrapping_sub(self.heap_base))
+            .map(GcRef::from_bits)
+            .map_err(|_| WalkFault::WildPointer)
+    }
+
+    fn encode(&self, reference: GcRef) -> usize {
+        match reference.bits() {
+            0 => 0,
+            bits => self.heap_base.wrapping_add(bits as usize),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Walks of a thread, and what they remember of the code they meet.
+
+use crate::address_hash::AddressHasher;
+use crate::frame_section::{UnwindScratch, Unwinding};
+use crate::process::{ImageEntry, Images};
+use crate::registers::{CodeAddress, Registers};
+use crate::registry::{CodeReader, SiteKey};
+use crate::row::{Row, Step};
+use crate::walk::{Frames, StackMemory, WalkFault};
+use hashbrown::HashMap;
+use std::cell::RefCell;
+use windrow_core::Activation;
+
+/// How a walk gets from a frame to its caller's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Unwinder {
+    /// Through the chain of frame pointers, which all code must keep.
+    #[default]
+    FramePointers,
+    /// By unwind tables (call-frame information in the form of DWARF), which all code must have.
+    Dwarf,
+}
+
+/// Return addresses that a cache knows at most: a few mebibytes.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// Follows frames, and remembers what it learnt of the code they belong to.
+#[derive(Debug, Default)]
+pub struct Walker {
+    unwinder: Unwinder,
+    cache: WalkCache,
+}
+
+impl Walker {
+    /// A walker that knows nothing yet.
+    #[must_use]
+    pub fn new(unwinder: Unwinder) -> Self {
+        Self {
+            unwinder,
+            cache: WalkCache::default(),
+        }
+    }
+
+    /// Runs `walk` with a walker that knows what the walks of this thread have learnt.
+    pub fn of_thread<R>(unwinder: Unwinder, walk: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local! {
+            static BY_FRAME_POINTERS: RefCell<WalkCache> = RefCell::default();
+            static BY_TABLES: RefCell<WalkCache> = RefCell::default();
+        }
+        let kept = match unwinder {
+            Unwinder::FramePointers => &BY_FRAME_POINTERS,
+            Unwinder::Dwarf => &BY_TABLES,
+        };
+        let mut walker = Self {
+            unwinder,
+            cache: kept.take(),
+        };
+        let result = walk(&mut walker);
+        kept.set(walker.cache);
+        result
+    }
+
+    /// The frames of a suspended activation in `memory`, innermost first. None if it is not suspended.
+    #[must_use]
+    pub fn activation<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        activation: Activation,
+    ) -> Frames<'a, M> {
+        Frames::of_activation(memory, code, self.unwinder, &mut self.cache, activation)
+    }
+
+    /// The frames of the stack in `memory` from the one with these registers out to the outermost.
+    #[must_use]
+    pub fn stack<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        registers: Registers,
+    ) -> Frames<'a, M> {
+        Frames::from_registers(
+            memory,
+            code,
+            self.unwinder,
+            &mut self.cache,
+            registers,
+            None,
+        )
+    }
+
+    /// As [`Self::stack`], out to the entry of an activation, whose stub has this frame pointer.
+    #[must_use]
+    pub fn stretch<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        registers: Registers,
+        entry_fp: usize,
+    ) -> Frames<'a, M> {
+        let (unwinder, cache) = (self.unwinder, &mut self.cache);
+        Frames::from_registers(memory, code, unwinder, cache, registers, Some(entry_fp))
+    }
+}
+
+/// How to find the caller of a frame by unwind tables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// By this row.
+    Row(Row),
+    /// By interpreting this entry of the table of registered code.
+    Registered(usize),
+    /// By interpreting this entry of one of the process's own tables.
+    Image(ImageEntry),
+    /// There is none.
+    None,
+}
+
+/// What is known of a place in code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// What stack maps say of the call there.
+    pub(crate) site: SiteKey,
+    /// Whether a registry knows the code.
+    pub(crate) is_registered: bool,
+    /// How to find its caller; not asked for walks by frame pointers.
+    pub(crate) way: Way,
+}
+
+impl Known {
+    /// Nothing.
+    pub(crate) const NOTHING: Self = Self {
+        site: SiteKey::PLAIN,
+        is_registered: false,
+        way: Way::None,
+    };
+}
+
+/// What walks have learnt of return addresses.
+#[derive(Debug, Default)]
+pub(crate) struct WalkCache {
+    generation: u64,
+    known: HashMap<usize, Known, AddressHasher>,
+    /// The process's own code, once a walk met some.
+    images: Option<Images>,
+    scratch: Option<Box<UnwindScratch>>,
+}
+
+impl WalkCache {
+    /// Forgets what may not be true of this code, or of the process's own.
+    pub(crate) fn keep_for(&mut self, code: &CodeReader<'_>, unwinder: Unwinder) {
+        let is_old = unwinder == Unwinder::Dwarf
+            && self
+                .images
+                .as_ref()
+                .is_some_and(|images| !images.are_current());
+        if is_old {
+            self.images = None;
+        }
+        if is_old || self.generation != code.generation() || self.known.len() > MAX_KNOWN {
+            self.generation = code.generation();
+            self.known.clear();
+        }
+    }
+
+    /// What is known of `pc`; asks registry and unwind tables the first time.
+    #[inline(always)]
+    pub(crate) fn known(
+        &mut self,
+        code: &CodeReader<'_>,
+        pc: CodeAddress,
+        unwinder: Unwinder,
+    ) -> Known {
+        if let CodeAddress::Return(address) = pc
+            && let Some(known) = self.known.get(&address)
+        {
+            return *known;
+        }
+        self.learn(code, pc, unwinder)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn learn(&mut self, code: &CodeReader<'_>, pc: CodeAddress, unwinder: Unwinder) -> Known {
+        let site = match pc {
+            CodeAddress::Return(address) => code.site_key(address),
+            CodeAddress::Exact(address) => code.contains(address).then_some(SiteKey::PLAIN),
+        };
+        let is_registered = site.is_some();
+        let known = Known {
+            site: site.unwrap_or(SiteKey::PLAIN),
+            is_registered,
+            way: match unwinder {
+                Unwinder::FramePointers => Way::None,
+                Unwinder::Dwarf => self.find_way(code, pc.lookup(), is_registered),
+            },
+        };
+        // Wild addresses of broken stacks are not worth the room.
+        if let CodeAddress::Return(address) = pc
+            && (is_registered || !matches!(known.way, Way::None))
+        {
+            self.known.insert(address, known);
+        }
+        known
+    }
+
+    fn find_way(&mut self, code: &CodeReader<'_>, address: usize, is_registered: bool) -> Way {
+        let scratch = self.scratch.get_or_insert_default();
+        if is_registered {
+            let table = code.unwind_table(address);
+            return match table.map(|table| table.unwinding(address, scratch)) {
+                Some(Unwinding::Compact(row)) => Way::Row(row),
+                Some(Unwinding::Interpreted(entry)) => Way::Registered(entry),
+                Some(Unwinding::NoInfo) | None => Way::None,
+            };
+        }
+        let images = self.images.get_or_insert_with(Images::loaded);
+        match images.unwinding(address, scratch) {
+            Some((_, Unwinding::Compact(row))) => Way::Row(row),
+            Some((entry, Unwinding::Interpreted(_))) => Way::Image(entry),
+            Some((_, Unwinding::NoInfo)) | None => Way::None,
+        }
+    }
+
+    /// Turns the registers of a frame into those of its caller where that takes an interpreter.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn interpret<M: StackMemory>(
+        &mut self,
+        way: Way,
+        code: &CodeReader<'_>,
+        memory: &M,
+        registers: &mut Registers,
+    ) -> Result<Step, WalkFault> {
+        let Self {
+            images, scratch, ..
+        } = self;
+        let scratch = scratch.get_or_insert_default();
+        match way {
+            Way::Row(row) => row.caller(memory, registers),
+            Way::Registered(entry) => code
+                .unwind_table(registers.pc.lookup())
+                .ok_or(WalkFault::NoUnwindInfo)?
+                .interpret(entry, memory, registers, scratch),
+            Way::Image(entry) => images
+                .as_ref()
+                .ok_or(WalkFault::NoUnwindInfo)?
+                .interpret(entry, memory, registers, scratch),
+            Way::None => Err(WalkFault::NoUnwindInfo),
+        }
+    }
+}
