@@ -3,9 +3,10 @@
 
 use gimli::{BaseAddresses, CfaRule, EhFrame, LittleEndian, RegisterRule, UnwindSection};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use windrow_stack::{
-    CodeAddress, Encoding, Location, Register, Registers, STATEPOINT_ID, StackMaps,
+    CodeAddress, CodeHandle, CodeRange, CodeRegistry, Encoding, Location, Register, Registers,
+    STATEPOINT_ID, StackMaps,
 };
 use windrow_stack_llvm::Image;
 
@@ -20,6 +21,9 @@ pub(crate) struct Unwinding {
 pub(crate) struct Code {
     pub(crate) image: Image,
     pub(crate) maps: StackMaps,
+    /// The fixture's code with its safepoints, for walks.
+    pub(crate) registry: Arc<CodeRegistry>,
+    _handle: CodeHandle,
     /// By return address.
     pub(crate) safepoints: BTreeMap<usize, Vec<Location>>,
     unwinding: BTreeMap<usize, Unwinding>,
@@ -44,9 +48,12 @@ impl Code {
         for address in safepoints.keys() {
             unwinding.insert(*address, unwinding_at(&image, *address));
         }
+        let (registry, handle) = register(&image, &maps);
         Self {
             image,
             maps,
+            registry,
+            _handle: handle,
             safepoints,
             unwinding,
         }
@@ -63,6 +70,29 @@ impl Code {
     pub(crate) fn unwinding(&self, pc: usize) -> &Unwinding {
         &self.unwinding[&pc]
     }
+}
+
+/// The functions are the range from the first to the end of the last. Their unwind table is the
+/// executable's own.
+fn register(image: &Image, maps: &StackMaps) -> (Arc<CodeRegistry>, CodeHandle) {
+    let ends = maps.functions().map(|function| {
+        let start = function.address();
+        (start, start + image.functions[&start].len)
+    });
+    let (start, end) = ends
+        .reduce(|these, those| (these.0.min(those.0), these.1.max(those.1)))
+        .unwrap();
+    let len = end - start;
+    let wide = Encoding::BasePlusOffset64;
+    let safepoints = maps.safepoints(start, len, wide, |id| id == STATEPOINT_ID);
+    let registry = CodeRegistry::new();
+    let handle = registry.register(CodeRange {
+        start,
+        len,
+        safepoints: safepoints.unwrap(),
+        ..CodeRange::default()
+    });
+    (registry, handle.unwrap())
 }
 
 fn unwinding_at(image: &Image, pc: usize) -> Unwinding {

@@ -35,7 +35,8 @@ impl Heap {
         }
     }
 
-    fn base(&self) -> u64 {
+    /// The address that references are relative to.
+    pub(crate) fn base(&self) -> u64 {
         self.words.as_ptr().addr() as u64
     }
 

@@ -5,7 +5,8 @@ use crate::code::CODE;
 use crate::heap::Heap;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use windrow_stack::{Encoding, Location, Place, Registers};
+use windrow_core::{GcRef, RootKind, RootVisitor};
+use windrow_stack::{Encoding, Location, Place, Registers, SuspendedStack, Unwinder, Walker};
 use windrow_stack_llvm::ExitFrame;
 
 /// A frame that a collection saw.
@@ -18,7 +19,17 @@ pub(crate) struct Seen {
     pub(crate) derived: usize,
 }
 
+/// How a collection gets from frame to frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Walk {
+    /// In this file, by what another reader makes of the unwind tables.
+    ByHand,
+    /// As the crate does it.
+    Walker,
+}
+
 pub(crate) struct Host {
+    walk: Walk,
     pub(crate) heap: Heap,
     /// The frames of each collection, innermost first.
     pub(crate) seen: Vec<Vec<Seen>>,
@@ -31,10 +42,12 @@ thread_local! {
 /// Calls `run` with a heap made by `prepare`, as a host of compiled code. Returns what the code
 /// returned and what the host saw.
 pub(crate) fn run<T>(
+    walk: Walk,
     prepare: impl FnOnce(&mut Heap) -> T,
     run: impl FnOnce(T) -> u64,
 ) -> (u64, Host) {
     let mut host = Host {
+        walk,
         heap: Heap::new(),
         seen: Vec::new(),
     };
@@ -68,6 +81,30 @@ extern "C-unwind" fn windrow_fixture_on_allocate(
     })
 }
 
+/// Shows the heap every reference.
+struct Forward<'a>(&'a mut Heap);
+
+impl RootVisitor for Forward<'_> {
+    fn visit(&mut self, _kind: RootKind, slot: &mut GcRef) {
+        if *slot != GcRef::NULL {
+            *slot = GcRef::from_bits(self.0.forward(slot.bits()));
+        }
+    }
+}
+
+/// Where the mapping ends that an address of this thread's stack is in.
+fn end_of_stack(address: usize) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut bounds = maps.lines().filter_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let parse = |number| usize::from_str_radix(number, 16).ok();
+        Some((parse(start)?, parse(end)?))
+    });
+    bounds
+        .find_map(|(start, end)| (start..end).contains(&address).then_some(end))
+        .unwrap()
+}
+
 /// A word of a suspended frame.
 fn read(address: usize) -> usize {
     // SAFETY: addresses come from registers of suspended frames by way of the compiler's own stack
@@ -94,8 +131,16 @@ fn home(registers: &Registers, location: &Location) -> usize {
 impl Host {
     fn collect(&mut self, exit: *mut ExitFrame) {
         // SAFETY: `fixture/exit.s` passes the address of the frame it has just made.
-        let mut registers = unsafe { exit.as_ref() }.unwrap().registers();
+        let registers = unsafe { exit.as_ref() }.unwrap().registers();
         let from_end = self.check_and_flip(&registers);
+        match self.walk {
+            Walk::ByHand => self.replace_by_hand(registers),
+            Walk::Walker => self.replace_by_walker(exit.addr(), registers),
+        }
+        self.heap.finish(from_end);
+    }
+
+    fn replace_by_hand(&mut self, mut registers: Registers) {
         let mut homes = BTreeSet::new();
         while CODE.function(registers.pc.address()).is_some() {
             let pc = registers.pc.address();
@@ -103,7 +148,21 @@ impl Host {
             self.replace(&registers, &locations, &mut homes);
             registers = CODE.unwinding(pc).step(&registers, read);
         }
-        self.heap.finish(from_end);
+    }
+
+    /// Walks all of the thread's stack, of which the fixture's frames are a few.
+    fn replace_by_walker(&mut self, low: usize, registers: Registers) {
+        let high = end_of_stack(low);
+        // SAFETY: from the exit frame on the stack holds frames that wait for this call.
+        let stack = unsafe { SuspendedStack::new(low..high) };
+        let base = usize::try_from(self.heap.base()).unwrap();
+        let code = CODE.registry.read();
+        let walked = Walker::of_thread(Unwinder::Dwarf, |walker| {
+            let frames = walker.stack(&stack, &code, registers);
+            frames.visit_roots(base, &mut Forward(&mut self.heap))
+        });
+        let ours = self.seen.last().map_or(0, Vec::len) as u64;
+        assert!(walked.unwrap() > ours);
     }
 
     /// Looks at every frame before anything moves. Returns where fromspace ends.

@@ -3,10 +3,16 @@
 #![expect(unsafe_code, reason = "calls the fixture's functions")]
 
 use crate::heap::Heap;
-use crate::host::{Host, run};
+use crate::host::{Host, Walk, run};
 use windrow_stack_llvm::{Functions, REGISTERS, SPILLED};
 
-const VERSIONS: [Functions; 2] = [SPILLED, REGISTERS];
+/// Both versions, with both ways to walk.
+const CASES: [(Functions, Walk); 4] = [
+    (SPILLED, Walk::ByHand),
+    (SPILLED, Walk::Walker),
+    (REGISTERS, Walk::ByHand),
+    (REGISTERS, Walk::Walker),
+];
 
 /// Of each collection how many references and derived pointers the innermost frame had.
 fn innermost(host: &Host) -> Vec<(usize, usize)> {
@@ -22,9 +28,10 @@ fn cell(heap: &mut Heap, value: u64) -> u64 {
 
 #[test]
 fn one_reference() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: the list is made by the code that then sums it, on the same heap.
         let (sum, host) = run(
+            walk,
             |_| (),
             |()| unsafe { (version.sum_list)((version.make_list)(10)) },
         );
@@ -36,9 +43,9 @@ fn one_reference() {
 
 #[test]
 fn a_reference_that_is_null() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: null is a list.
-        let (sum, host) = run(|_| (), |()| unsafe { (version.sum_list)(0) });
+        let (sum, host) = run(walk, |_| (), |()| unsafe { (version.sum_list)(0) });
         assert_eq!(sum, 0);
         assert_eq!((innermost(&host), host.seen[0][0].nulls), (vec![(0, 0)], 1));
     }
@@ -46,11 +53,11 @@ fn a_reference_that_is_null() {
 
 #[test]
 fn several_references() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         let cells = |heap: &mut Heap| [1, 2, 3, 4].map(|value| cell(heap, value));
         // SAFETY: the arguments are cells.
         let call = |[a, b, c, d]: [u64; 4]| unsafe { (version.several)(a, b, c, d) };
-        let (digits, host) = run(cells, call);
+        let (digits, host) = run(walk, cells, call);
         assert_eq!(digits, 4321);
         assert_eq!(innermost(&host), [(4, 0), (3, 0), (2, 0), (1, 0)]);
     }
@@ -58,10 +65,11 @@ fn several_references() {
 
 #[test]
 fn a_pointer_that_moves_along_an_array() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         let values: Vec<u64> = (1..=100).collect();
         // SAFETY: the argument is an array.
         let (sum, host) = run(
+            walk,
             |heap| heap.array(&values),
             |array| unsafe { (version.sum_array)(array) },
         );
@@ -72,12 +80,12 @@ fn a_pointer_that_moves_along_an_array() {
 
 #[test]
 fn pointers_into_one_of_two_arrays() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         for (which, expected) in [(true, 931), (false, 331)] {
             let arrays = |heap: &mut Heap| (heap.array(&[1, 2, 3]), heap.array(&[7, 8, 9]));
             // SAFETY: the arguments are arrays.
             let call = |(one, other)| unsafe { (version.interior)(one, other, which) };
-            let (digits, host) = run(arrays, call);
+            let (digits, host) = run(walk, arrays, call);
             assert_eq!(digits, expected);
             assert_eq!(innermost(&host), [(2, 2), (1, 1)]);
         }
@@ -86,9 +94,10 @@ fn pointers_into_one_of_two_arrays() {
 
 #[test]
 fn recursion_with_a_reference_in_each_frame() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: the list is made by the code that then sums it, on the same heap.
         let (sum, host) = run(
+            walk,
             |_| (),
             |()| unsafe { (version.sum_list)((version.make_list)(60)) },
         );
@@ -102,9 +111,10 @@ fn recursion_with_a_reference_in_each_frame() {
 
 #[test]
 fn recursion_in_two_directions() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: the tree is made by the code that then sums it, on the same heap.
         let (sum, host) = run(
+            walk,
             |_| (),
             |()| unsafe { (version.sum_tree)((version.make_tree)(6)) },
         );
@@ -116,10 +126,10 @@ fn recursion_in_two_directions() {
 
 #[test]
 fn values_for_deoptimisation() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: the first argument is a cell.
         let call = |list| unsafe { (version.deoptimise)(list, 30) };
-        let (sum, host) = run(|heap| cell(heap, 12), call);
+        let (sum, host) = run(walk, |heap| cell(heap, 12), call);
         assert_eq!(sum, 42);
         assert_eq!(innermost(&host), [(1, 0)]);
     }
@@ -127,10 +137,10 @@ fn values_for_deoptimisation() {
 
 #[test]
 fn a_variable_on_the_stack() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: the argument is a cell.
         let call = |list| unsafe { (version.variable)(list) };
-        let (value, host) = run(|heap| cell(heap, 12), call);
+        let (value, host) = run(walk, |heap| cell(heap, 12), call);
         assert_eq!(value, 12);
         assert_eq!(innermost(&host), [(1, 0)]);
     }
@@ -138,9 +148,9 @@ fn a_variable_on_the_stack() {
 
 #[test]
 fn a_stack_map_that_is_no_safepoint() {
-    for version in VERSIONS {
+    for (version, walk) in CASES {
         // SAFETY: it takes a number.
-        let (number, host) = run(|_| (), |()| unsafe { (version.observed)(5) });
+        let (number, host) = run(walk, |_| (), |()| unsafe { (version.observed)(5) });
         assert_eq!((number, host.heap.collections), (5, 0));
     }
 }
