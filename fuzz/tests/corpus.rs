@@ -32,6 +32,11 @@ fn modules() {
     replay("modules", windrow_fuzz::modules::run);
 }
 
+#[test]
+fn stackmaps() {
+    replay("stackmaps", windrow_fuzz::stackmaps::run);
+}
+
 #[cfg(feature = "oracle")]
 #[test]
 fn differential() {

@@ -101,7 +101,8 @@ pub struct CodeRange {
     pub traps: Vec<TrapSite>,
     /// Its functions, in any order; code that backtraces should not show belongs to none.
     pub functions: Vec<FunctionRange>,
-    /// Its unwind table: an `.eh_frame` section with absolute addresses, or nothing.
+    /// Its unwind table: an `.eh_frame` section with absolute addresses; or nothing, for code without
+    /// one and for code of the process's images, which bring theirs.
     pub eh_frame: Arc<[u8]>,
 }
 

@@ -47,6 +47,7 @@ mod interpret;
 #[expect(unsafe_code, reason = "reads and writes the slots of suspended frames")]
 mod live;
 mod landing;
+mod llvm;
 mod location;
 mod location_pool;
 #[expect(
@@ -80,6 +81,10 @@ pub use error::StackError;
 pub use frame_table::FrameTable;
 pub use landing::Landing;
 pub use live::SuspendedStack;
+pub use llvm::{
+    LiveOut, RawLocation, STATEPOINT_ID, StackMapError, StackMapFunction, StackMapRecord,
+    StackMaps, Statepoint,
+};
 pub use location::{Encoding, Location, Place};
 pub use registers::{CodeAddress, Register, Registers};
 pub use registry::{CallSite, CodeHandle, CodeReader, CodeRegistry, FunctionPlace, RegistrySize};

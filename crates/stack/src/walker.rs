@@ -206,12 +206,13 @@ impl WalkCache {
 
     fn find_way(&mut self, code: &CodeReader<'_>, address: usize, is_registered: bool) -> Way {
         let scratch = self.scratch.get_or_insert_default();
-        if is_registered {
-            let table = code.unwind_table(address);
-            return match table.map(|table| table.unwinding(address, scratch)) {
-                Some(Unwinding::Compact(row)) => Way::Row(row),
-                Some(Unwinding::Interpreted(entry)) => Way::Registered(entry),
-                Some(Unwinding::NoInfo) | None => Way::None,
+        // Code that was compiled ahead of time is registered for its stack maps alone: its unwind
+        // table is the image's.
+        if is_registered && let Some(table) = code.unwind_table(address) {
+            return match table.unwinding(address, scratch) {
+                Unwinding::Compact(row) => Way::Row(row),
+                Unwinding::Interpreted(entry) => Way::Registered(entry),
+                Unwinding::NoInfo => Way::None,
             };
         }
         let images = self.images.get_or_insert_with(Images::loaded);

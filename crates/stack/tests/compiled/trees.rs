@@ -403,7 +403,12 @@ fn every_walk_sees_the_same_frames() {
     for optimise in [false, true] {
         let forest = Forest::new(optimise);
         let frames = std::cell::Cell::new(0);
-        let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
+        let config = ProptestConfig {
+            cases,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let mut runner = TestRunner::new(config);
         runner
             .run(&trees(), |tree| {
                 frames.set(frames.get() + forest.grow(&tree));
