@@ -9,6 +9,7 @@ pub mod setting;
 pub mod mutator;
 pub mod corrupted;
 pub mod modules;
+pub mod eh_frame;
 #[cfg(feature = "oracle")]
 pub mod differential;
 #[cfg(feature = "oracle")]

@@ -32,6 +32,11 @@ fn modules() {
     replay("modules", windrow_fuzz::modules::run);
 }
 
+#[test]
+fn eh_frame() {
+    replay("eh_frame", windrow_fuzz::eh_frame::run);
+}
+
 #[cfg(feature = "oracle")]
 #[test]
 fn differential() {

@@ -179,6 +179,24 @@ impl Registers {
         self.known |= 1 << register.0;
     }
 
+    /// Sets the registers in a set of positions to words that were saved, each as `saved` tells with
+    /// its home. If that fails, some of them have been set.
+    #[inline(always)]
+    pub(crate) fn set_all_saved<E>(
+        &mut self,
+        set: u16,
+        mut saved: impl FnMut(usize) -> Result<(usize, usize), E>,
+    ) -> Result<(), E> {
+        let mut left = set;
+        while left != 0 {
+            let position = left.trailing_zeros() as usize;
+            left &= left - 1;
+            (self.words[position], self.homes[position]) = saved(position)?;
+        }
+        self.known |= set;
+        Ok(())
+    }
+
     /// Makes a register unknown.
     #[inline(always)]
     pub fn forget(&mut self, register: Register) {

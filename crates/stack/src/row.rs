@@ -151,13 +151,9 @@ impl Row {
         } else {
             read(memory, end, self.offsets[RETURN])?.0
         };
-        let mut left = self.saved;
-        while left != 0 {
-            let position = left.trailing_zeros() as usize;
-            left &= left - 1;
-            let (word, home) = read(memory, end, self.offsets[position])?;
-            registers.set_saved(Register::BY_POSITION[position], word, home);
-        }
+        registers.set_all_saved(self.saved, |position| {
+            read(memory, end, self.offsets[position])
+        })?;
         let mut left = self.lost;
         while left != 0 {
             let position = left.trailing_zeros() as usize;
