@@ -10,6 +10,7 @@ pub mod mutator;
 pub mod corrupted;
 pub mod modules;
 pub mod stackmaps;
+pub mod eh_frame;
 #[cfg(feature = "oracle")]
 pub mod differential;
 #[cfg(feature = "oracle")]

@@ -37,6 +37,11 @@ fn stackmaps() {
     replay("stackmaps", windrow_fuzz::stackmaps::run);
 }
 
+#[test]
+fn eh_frame() {
+    replay("eh_frame", windrow_fuzz::eh_frame::run);
+}
+
 #[cfg(feature = "oracle")]
 #[test]
 fn differential() {

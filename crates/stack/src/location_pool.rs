@@ -5,7 +5,6 @@
 
 use crate::location::Location;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 /// The number of a list in a [`LocationPool`].
@@ -20,7 +19,7 @@ impl LocationListId {
 #[derive(Debug)]
 struct LocationList {
     users: u64,
-    locations: SmallVec<[Location; 4]>,
+    locations: Box<[Location]>,
 }
 
 /// Lists of locations, each kept once.
@@ -52,7 +51,7 @@ impl LocationPool {
         }
         let list = LocationList {
             users: 1,
-            locations: SmallVec::from_slice(locations),
+            locations: locations.into(),
         };
         let id = if let Some(id) = self.free.pop() {
             lists[id as usize - 1] = list;
@@ -81,7 +80,7 @@ impl LocationPool {
             return;
         }
         let hash = self.hasher.hash_one(&list.locations[..]);
-        list.locations = SmallVec::new();
+        list.locations = Box::default();
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == id) {
             entry.remove();
         }

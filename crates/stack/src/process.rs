@@ -5,7 +5,7 @@
 //! executable segments and then in its image's table: two binary searches. Code that is in no image
 //! (compiled at run time, or by a linker that made no table) has no answer here.
 //!
-//! The list is made once and costs a microsecond or so an image. [`Images::are_current`] tells
+//! The list is made once and costs some hundred nanoseconds an image. [`Images::are_current`] tells
 //! whether it still holds by two counters of the loader, without going through the images.
 //!
 //! Elsewhere than on Linux with 64 bits there are no images.

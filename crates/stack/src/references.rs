@@ -21,8 +21,8 @@ impl Frames<'_, SuspendedStack> {
         visitor: &mut dyn RootVisitor,
     ) -> Result<u64, WalkError> {
         let stack = self.memory();
-        while let Some(frame) = self.next() {
-            let frame = frame?;
+        while self.advance()? {
+            let frame = self.frame();
             let references = References {
                 stack,
                 registers: self.registers(),

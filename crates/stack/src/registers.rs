@@ -5,8 +5,6 @@
 //! is known as well, and a reference in it can be replaced there. Registers go by their numbers in
 //! DWARF, which are those of LLVM's stack maps too.
 
-use crate::walker::Unwinder;
-
 /// A register that a walk keeps track of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Register(u8);
@@ -181,6 +179,24 @@ impl Registers {
         self.known |= 1 << register.0;
     }
 
+    /// Sets the registers in a set of positions to words that were saved, each as `saved` tells with
+    /// its home. If that fails, some of them have been set.
+    #[inline(always)]
+    pub(crate) fn set_all_saved<E>(
+        &mut self,
+        set: u16,
+        mut saved: impl FnMut(usize) -> Result<(usize, usize), E>,
+    ) -> Result<(), E> {
+        let mut left = set;
+        while left != 0 {
+            let position = left.trailing_zeros() as usize;
+            left &= left - 1;
+            (self.words[position], self.homes[position]) = saved(position)?;
+        }
+        self.known |= set;
+        Ok(())
+    }
+
     /// Makes a register unknown.
     #[inline(always)]
     pub fn forget(&mut self, register: Register) {
@@ -188,20 +204,9 @@ impl Registers {
         self.known &= !(1 << register.0);
     }
 
-    /// Takes over what another frame has there: all that walks by unwind tables know, or the pointers
-    /// that frame pointers lead to.
-    #[inline(always)]
-    pub(crate) fn assign(&mut self, other: &Self, unwinder: Unwinder) {
-        if unwinder == Unwinder::Dwarf {
-            *self = *other;
-            return;
-        }
-        let (sp, fp) = (Register::STACK_POINTER, Register::FRAME_POINTER);
-        self.pc = other.pc;
-        self.words[sp.position()] = other.words[sp.position()];
-        self.words[fp.position()] = other.words[fp.position()];
-        self.homes[fp.position()] = other.homes[fp.position()];
-        self.known = other.known & 0b11;
+    /// Makes every register but the stack pointer and the frame pointer unknown.
+    pub(crate) fn forget_all_but_pointers(&mut self) {
+        self.known &= 0b11;
     }
 }
 

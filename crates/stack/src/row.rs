@@ -123,13 +123,29 @@ impl Row {
         Some(())
     }
 
+    /// Where the frame ends; its stack pointer for one without a caller.
+    ///
+    /// # Errors
+    /// As [`Self::caller`].
+    #[inline(always)]
+    pub(crate) fn end(&self, registers: &Registers) -> Result<usize, WalkFault> {
+        if self.kind == Kind::Outermost {
+            return Ok(registers.sp());
+        }
+        registers
+            .get(self.base)
+            .ok_or(WalkFault::UnknownRegister)?
+            .checked_add_signed(self.end_offset as isize)
+            .ok_or(WalkFault::BadUnwindInfo)
+    }
+
     /// Turns the registers of a frame into those of its caller.
     ///
     /// # Errors
     /// [`WalkFault::UnknownRegister`], [`WalkFault::BadUnwindInfo`] for addresses that wrap around,
     /// [`WalkFault::NotRising`] for a caller that does not begin above the frame's stack pointer,
     /// [`WalkFault::Unreadable`]. The registers are then neither frame's.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn caller<M: StackMemory>(
         &self,
         memory: &M,
@@ -138,10 +154,7 @@ impl Row {
         if self.kind == Kind::Outermost {
             return Ok(Step::Outermost);
         }
-        let base = registers.get(self.base).ok_or(WalkFault::UnknownRegister)?;
-        let end = base
-            .checked_add_signed(self.end_offset as isize)
-            .ok_or(WalkFault::BadUnwindInfo)?;
+        let end = self.end(registers)?;
         let in_link_register = self.kind == Kind::Leaf;
         check_rise(registers, end, in_link_register)?;
         let return_address = if in_link_register {
@@ -151,13 +164,9 @@ impl Row {
         } else {
             read(memory, end, self.offsets[RETURN])?.0
         };
-        let mut left = self.saved;
-        while left != 0 {
-            let position = left.trailing_zeros() as usize;
-            left &= left - 1;
-            let (word, home) = read(memory, end, self.offsets[position])?;
-            registers.set_saved(Register::BY_POSITION[position], word, home);
-        }
+        registers.set_all_saved(self.saved, |position| {
+            read(memory, end, self.offsets[position])
+        })?;
         let mut left = self.lost;
         while left != 0 {
             let position = left.trailing_zeros() as usize;

@@ -28,7 +28,7 @@ use crate::location::{Location, Place};
 use crate::registers::{CodeAddress, Register, Registers};
 use crate::registry::CodeReader;
 use crate::row::Step;
-use crate::walker::{Known, Unwinder, WalkCache, Way};
+use crate::walker::{Unwinder, WalkCache, Way};
 use windrow_core::{Activation, HeapError};
 
 /// Bytes of a pointer, and of a word of the stack.
@@ -62,8 +62,22 @@ pub struct WalkedFrame<'a> {
     /// Where it ends: the stack pointer of its caller before the call. The canonical frame address of
     /// unwind tables.
     pub cfa: usize,
+    /// Distance from the frame pointer down to the stack pointer, where the stack map tells it.
+    pub frame_bytes: Option<u32>,
     /// Where its references are, in terms of [its registers](Frames::registers).
     pub locations: &'a [Location],
+}
+
+impl WalkedFrame<'_> {
+    /// Before the first.
+    const NONE: Self = Self {
+        pc: CodeAddress::Exact(0),
+        fp: 0,
+        sp: 0,
+        cfa: 0,
+        frame_bytes: None,
+        locations: &[],
+    };
 }
 
 /// What made a walk end before it reached the entry.
@@ -156,12 +170,10 @@ pub struct Frames<'a, M> {
     end: End,
     /// Those of the frame last shown.
     registers: Registers,
-    /// Those of its caller.
-    caller: Registers,
-    /// The lowest address that is not the callee's, once a callee is known.
-    floor: usize,
-    /// What is known of the return address last met: recursion meets it again at once.
-    last: (CodeAddress, Known),
+    /// The frame last shown.
+    frame: WalkedFrame<'a>,
+    /// How to find its caller, by unwind tables.
+    way: Way,
     walked: u64,
 }
 
@@ -207,6 +219,10 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         end: End,
     ) -> Self {
         cache.keep_for(code, unwinder);
+        let mut registers = registers;
+        if unwinder == Unwinder::FramePointers {
+            registers.forget_all_but_pointers();
+        }
         Self {
             memory,
             code,
@@ -214,9 +230,8 @@ impl<'a, M: StackMemory> Frames<'a, M> {
             cache,
             end,
             registers,
-            caller: registers,
-            floor: 0,
-            last: (CodeAddress::Exact(0), Known::NOTHING),
+            frame: WalkedFrame::NONE,
+            way: Way::None,
             walked: 0,
         }
     }
@@ -232,17 +247,145 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         self.walked
     }
 
+    /// The frame last shown.
+    pub(crate) fn frame(&self) -> &WalkedFrame<'a> {
+        &self.frame
+    }
+
     /// The registers of the frame last shown.
     #[must_use]
     pub fn registers(&self) -> &Registers {
         &self.registers
     }
 
-    /// Whether `self.caller` is beyond the walk's end.
+    /// Goes on to the next frame. Whether there is one.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self) -> Result<bool, WalkError> {
+        if self.end == End::Reached {
+            return Ok(false);
+        }
+        let left = match self.walked {
+            0 => Ok(()),
+            _ => self.leave(),
+        };
+        if let Err(fault) = left {
+            let WalkedFrame { pc, fp, .. } = self.frame;
+            return Err(self.broken(self.walked - 1, pc, fp, fault));
+        }
+        match self.arrive() {
+            Ok(true) => {
+                self.walked += 1;
+                Ok(true)
+            }
+            Ok(false) => {
+                self.end = End::Reached;
+                Ok(false)
+            }
+            Err(fault) => {
+                let (pc, fp) = (self.registers.pc, self.registers.fp());
+                Err(self.broken(self.walked, pc, fp, fault))
+            }
+        }
+    }
+
+    #[cold]
+    fn broken(&mut self, frame: u64, pc: CodeAddress, fp: usize, fault: WalkFault) -> WalkError {
+        self.end = End::Reached;
+        WalkError {
+            frame,
+            pc: pc.address(),
+            fp,
+            fault,
+        }
+    }
+
+    /// Turns the registers into those of the caller.
+    #[inline(always)]
+    fn leave(&mut self) -> Result<(), WalkFault> {
+        if self.unwinder == Unwinder::FramePointers {
+            let fp = self.registers.fp();
+            let word = |address| self.memory.word(address).ok_or(WalkFault::Unreadable);
+            let (caller_fp, caller_pc) = (word(fp)?, word(fp.wrapping_add(WORD_BYTES))?);
+            self.registers.pc = CodeAddress::Return(caller_pc);
+            self.registers.set(Register::FRAME_POINTER, caller_fp);
+            self.registers.set(Register::STACK_POINTER, self.frame.cfa);
+            return Ok(());
+        }
+        let step = match &self.way {
+            Way::Row(row) => row.caller(self.memory, &mut self.registers)?,
+            way => self
+                .cache
+                .interpret(*way, self.code, self.memory, &mut self.registers)?,
+        };
+        match step {
+            // Known from here on, where it took an interpreter to find.
+            Step::Caller(cfa) => self.frame.cfa = cfa,
+            Step::Outermost if self.end == End::Outermost => {
+                self.registers.pc = CodeAddress::Exact(0);
+            }
+            Step::Outermost => return Err(WalkFault::OutOfBounds),
+        }
+        Ok(())
+    }
+
+    /// Looks at the frame whose registers these are. Whether it is one to show.
+    #[inline(always)]
+    fn arrive(&mut self) -> Result<bool, WalkFault> {
+        if self.is_at_end()? {
+            return Ok(false);
+        }
+        let (pc, fp, floor) = (self.registers.pc, self.registers.fp(), self.frame.cfa);
+        if self.unwinder == Unwinder::FramePointers {
+            if !fp.is_multiple_of(WORD_BYTES) {
+                return Err(WalkFault::OutOfBounds);
+            }
+            if fp < floor {
+                return Err(WalkFault::NotRising);
+            }
+        }
+        // Recursion meets the same place again.
+        if pc != self.frame.pc || self.walked == 0 {
+            self.look_up(pc)?;
+        }
+        self.frame.fp = fp;
+        if let Some(frame_bytes) = self.frame.frame_bytes {
+            let sp = fp
+                .checked_sub(frame_bytes as usize)
+                .ok_or(WalkFault::Overlap)?;
+            self.registers.set(Register::STACK_POINTER, sp);
+            self.frame.sp = sp;
+        } else {
+            self.frame.sp = self.registers.get(Register::STACK_POINTER).unwrap_or(fp);
+        }
+        // A callee owns the arguments that its caller passed on the stack: after a tail call to a
+        // function with fewer of them, its frame begins there. References never lie among them.
+        if let Some(lowest) = self.frame.locations.first()
+            && let Place::Memory(Register::STACK_POINTER, offset) = lowest.place()
+            && self.frame.sp.wrapping_add_signed(offset as isize) < floor
+        {
+            return Err(WalkFault::Overlap);
+        }
+        self.frame.cfa = match (self.unwinder, &self.way) {
+            (Unwinder::FramePointers, _) => fp.wrapping_add(LINK_BYTES),
+            (Unwinder::Dwarf, Way::Row(row)) => row.end(&self.registers)?,
+            (Unwinder::Dwarf, way) => {
+                let mut caller = self.registers;
+                let step = self
+                    .cache
+                    .interpret(*way, self.code, self.memory, &mut caller)?;
+                match step {
+                    Step::Caller(cfa) => cfa,
+                    Step::Outermost => self.frame.sp,
+                }
+            }
+        };
+        Ok(true)
+    }
+
+    /// Whether the registers are those of what the walk ends at.
     #[inline(always)]
     fn is_at_end(&self) -> Result<bool, WalkFault> {
-        let Self { caller, walked, .. } = self;
-        let fp = caller.fp();
+        let (sp, fp) = (self.registers.sp(), self.registers.fp());
         match (self.end, self.unwinder) {
             (End::Reached, _) => Ok(true),
             (End::Entry(entry_fp), Unwinder::FramePointers) => {
@@ -251,116 +394,37 @@ impl<'a, M: StackMemory> Frames<'a, M> {
                 }
                 Ok(fp == entry_fp)
             }
+            (End::Entry(entry_fp), Unwinder::Dwarf) if self.walked == 0 => Ok(fp == entry_fp),
             // The register may have been the entry's all along, so the stack pointer decides.
             (End::Entry(entry_fp), Unwinder::Dwarf) => {
                 let entry_sp = entry_fp.wrapping_sub(ENTRY_FRAME_BYTES);
-                let is_at_end = match walked {
-                    0 => fp == entry_fp,
-                    _ => caller.sp() == entry_sp,
-                };
-                if is_at_end != (fp == entry_fp) && is_at_end || caller.sp() > entry_sp {
+                if sp > entry_sp || (sp == entry_sp && fp != entry_fp) {
                     return Err(WalkFault::OutOfBounds);
                 }
-                Ok(is_at_end)
+                Ok(sp == entry_sp)
             }
-            (End::Outermost, Unwinder::FramePointers) => Ok(fp == 0 || caller.pc.address() == 0),
-            (End::Outermost, Unwinder::Dwarf) => Ok(caller.pc.address() == 0),
+            (End::Outermost, Unwinder::FramePointers) => {
+                Ok(fp == 0 || self.registers.pc.address() == 0)
+            }
+            (End::Outermost, Unwinder::Dwarf) => Ok(self.registers.pc.address() == 0),
         }
     }
 
-    /// What is known of the call that `pc` returns to.
+    /// Finds out what is known of the code that the frame stands in.
     #[inline(always)]
-    fn arrive(&mut self, pc: CodeAddress) -> Result<Known, WalkFault> {
-        if self.last.0 == pc {
-            return Ok(self.last.1);
-        }
+    fn look_up(&mut self, pc: CodeAddress) -> Result<(), WalkFault> {
         let known = self.cache.known(self.code, pc, self.unwinder);
         let is_registered_only =
             self.unwinder == Unwinder::FramePointers && self.end != End::Outermost;
         if is_registered_only && !known.is_registered {
             return Err(WalkFault::UnknownCode);
         }
-        self.last = (pc, known);
-        Ok(known)
-    }
-
-    #[inline(always)]
-    fn step(&mut self) -> Result<Option<WalkedFrame<'a>>, WalkFault> {
-        if self.is_at_end()? {
-            return Ok(None);
-        }
-        self.registers.assign(&self.caller, self.unwinder);
-        let (pc, fp) = (self.registers.pc, self.registers.fp());
-        if self.unwinder == Unwinder::FramePointers {
-            if !fp.is_multiple_of(WORD_BYTES) {
-                return Err(WalkFault::OutOfBounds);
-            }
-            if fp < self.floor {
-                return Err(WalkFault::NotRising);
-            }
-        }
-        let known = self.arrive(pc)?;
         let site = self.code.site(known.site);
-        if let Some(frame_bytes) = site.frame_bytes {
-            let sp = fp
-                .checked_sub(frame_bytes as usize)
-                .ok_or(WalkFault::Overlap)?;
-            self.registers.set(Register::STACK_POINTER, sp);
-        }
-        // A callee owns the arguments that its caller passed on the stack: after a tail call to a
-        // function with fewer of them, its frame begins there. References never lie among them.
-        if let Some(Place::Memory(Register::STACK_POINTER, offset)) =
-            site.locations.first().map(|location| location.place())
-            && self.registers.sp().wrapping_add_signed(offset as isize) < self.floor
-        {
-            return Err(WalkFault::Overlap);
-        }
-        self.caller.assign(&self.registers, self.unwinder);
-        let cfa = match self.unwinder {
-            Unwinder::FramePointers => self.follow_frame_pointer(fp)?,
-            Unwinder::Dwarf => self.follow_unwind_table(known)?,
-        };
-        self.floor = cfa;
-        self.walked += 1;
-        Ok(Some(WalkedFrame {
-            pc,
-            fp,
-            sp: self.registers.get(Register::STACK_POINTER).unwrap_or(fp),
-            cfa,
-            locations: site.locations,
-        }))
-    }
-
-    /// Finds the caller from the words at the frame pointer.
-    #[inline(always)]
-    fn follow_frame_pointer(&mut self, fp: usize) -> Result<usize, WalkFault> {
-        let link = |address| self.memory.word(address).ok_or(WalkFault::Unreadable);
-        let (caller_fp, caller_pc) = (link(fp)?, link(fp.wrapping_add(WORD_BYTES))?);
-        let cfa = fp.wrapping_add(LINK_BYTES);
-        self.caller.pc = CodeAddress::Return(caller_pc);
-        self.caller.set(Register::FRAME_POINTER, caller_fp);
-        self.caller.set(Register::STACK_POINTER, cfa);
-        Ok(cfa)
-    }
-}
-
-impl<M: StackMemory> Frames<'_, M> {
-    /// Finds the caller by what unwind tables say of the place the frame stands at.
-    #[inline(always)]
-    fn follow_unwind_table(&mut self, known: Known) -> Result<usize, WalkFault> {
-        let step = match known.way {
-            Way::Row(row) => row.caller(self.memory, &mut self.caller)?,
-            way => self
-                .cache
-                .interpret(way, self.code, self.memory, &mut self.caller)?,
-        };
-        Ok(match step {
-            Step::Caller(cfa) => cfa,
-            Step::Outermost => {
-                self.caller.pc = CodeAddress::Exact(0);
-                self.caller.sp()
-            }
-        })
+        self.way = known.way;
+        self.frame.pc = pc;
+        self.frame.frame_bytes = site.frame_bytes;
+        self.frame.locations = site.locations;
+        Ok(())
     }
 }
 
@@ -369,18 +433,10 @@ impl<'a, M: StackMemory> Iterator for Frames<'a, M> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match self.step() {
-            Ok(Some(frame)) => Some(Ok(frame)),
-            Ok(None) => None,
-            Err(fault) => {
-                self.end = End::Reached;
-                Some(Err(WalkError {
-                    frame: self.walked,
-                    pc: self.caller.pc.address(),
-                    fp: self.caller.fp(),
-                    fault,
-                }))
-            }
+        match self.advance() {
+            Ok(true) => Some(Ok(self.frame)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
         }
     }
 }

@@ -32,13 +32,9 @@ struct Counts {
     compact: usize,
 }
 
-/// The columns that walks look at.
-fn columns() -> BTreeSet<u16> {
-    Register::BY_POSITION
-        .into_iter()
-        .map(Register::dwarf)
-        .chain([RETURN_ADDRESS])
-        .collect()
+/// Whether walks look at a column.
+fn is_followed(column: u16) -> bool {
+    column == RETURN_ADDRESS || Register::from_dwarf(column).is_some()
 }
 
 /// The number of a register by the name that `readelf` has for it.
@@ -100,7 +96,7 @@ impl Listing {
                         end: end.to_owned(),
                         rules: rules
                             .filter_map(|(name, rule)| Some(((*name)?, (*rule).to_owned())))
-                            .filter(|(name, rule)| columns().contains(name) && rule != "u")
+                            .filter(|(name, rule)| is_followed(*name) && rule != "u")
                             .collect(),
                     };
                     match entry.unwrap() {
@@ -143,7 +139,7 @@ fn written(row: &UnwindTableRow<usize>) -> Written {
             RegisterRule::ValExpression(_) => "vexp".to_owned(),
             rule => panic!("{rule:?}"),
         };
-        if columns().contains(&register.0) {
+        if is_followed(register.0) {
             rules.insert(register.0, rule);
         }
     }
