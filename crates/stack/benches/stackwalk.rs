@@ -1,7 +1,7 @@
 //! How fast stacks are walked: nanoseconds a frame, beside other unwinders on the same stack.
 //!
 //! ```sh
-//! cargo bench --package windrow-stack --bench stackwalk -- [--rounds N]
+//! cargo bench --package windrow-stack --bench stackwalk -- [--rounds N] [--only CONTENDER]
 //! ```
 //!
 //! Functions compiled by Cranelift, each with a reference in its frame, call one another around a ring

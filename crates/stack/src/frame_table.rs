@@ -170,7 +170,7 @@ impl FrameTable {
         let frame = *registers;
         let step = match self.unwinding(address, scratch) {
             Unwinding::Compact(row) => {
-                let step = row.caller(memory, registers);
+                let step = row.step(memory, registers);
                 if cfg!(debug_assertions) {
                     let mut interpreted = frame;
                     let other = self.interpret(entry, memory, &mut interpreted, scratch);

@@ -25,6 +25,7 @@
     allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")
 )]
 
+mod address_cache;
 mod address_hash;
 mod backtrace;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

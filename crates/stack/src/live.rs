@@ -8,8 +8,9 @@ use windrow_core::GcRef;
 /// against its bounds.
 #[derive(Debug)]
 pub struct SuspendedStack {
+    /// Address of the first word.
     low: usize,
-    high: usize,
+    words: usize,
 }
 
 impl SuspendedStack {
@@ -20,9 +21,10 @@ impl SuspendedStack {
     /// while this value lives. References in frames of compiled code may be replaced.
     #[must_use]
     pub unsafe fn new(bounds: Range<usize>) -> Self {
+        let low = bounds.start.next_multiple_of(WORD_BYTES);
         Self {
-            low: bounds.start,
-            high: bounds.end,
+            low,
+            words: bounds.end.saturating_sub(low) / WORD_BYTES,
         }
     }
 
@@ -35,18 +37,30 @@ impl SuspendedStack {
         unsafe { Self::new(low..entry_fp.saturating_add(LINK_BYTES)) }
     }
 
-    fn holds(&self, address: usize, bytes: usize) -> bool {
-        address.is_multiple_of(bytes)
-            && address >= self.low
-            && address
-                .checked_add(bytes)
-                .is_some_and(|end| end <= self.high)
+    /// Whether a word lies at `address`, which is a multiple of its size. One comparison: an address that
+    /// is no multiple has low bits, which the rotation makes the highest.
+    #[inline(always)]
+    fn holds_word(&self, address: usize) -> bool {
+        address
+            .wrapping_sub(self.low)
+            .rotate_right(WORD_BYTES.ilog2())
+            < self.words
+    }
+
+    /// As [`Self::holds_word`], for a reference of four bytes.
+    #[inline(always)]
+    fn holds_reference(&self, address: usize) -> bool {
+        let in_words = WORD_BYTES / size_of::<u32>();
+        let position = address
+            .wrapping_sub(self.low)
+            .rotate_right(size_of::<u32>().ilog2());
+        position < self.words * in_words
     }
 
     /// The reference at `address`, or `None` outside of the stack.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reference(&self, address: usize) -> Option<GcRef> {
-        self.holds(address, size_of::<u32>()).then(|| {
+        self.holds_reference(address).then(|| {
             // SAFETY: the four bytes are aligned and within the bounds that `new` was promised to be
             // mapped and unused by anyone else. Any bits are a `u32`.
             GcRef::from_bits(unsafe { std::ptr::with_exposed_provenance::<u32>(address).read() })
@@ -54,9 +68,9 @@ impl SuspendedStack {
     }
 
     /// Replaces the reference at `address`, if it lies in the stack.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace_reference(&self, address: usize, reference: GcRef) {
-        if self.holds(address, size_of::<u32>()) {
+        if self.holds_reference(address) {
             let slot = std::ptr::with_exposed_provenance_mut::<u32>(address);
             // SAFETY: as in `reference`; compiled code reads the slot again only when the frame
             // goes on, and expects a reference there, which any `u32` is.
@@ -65,9 +79,9 @@ impl SuspendedStack {
     }
 
     /// Replaces the word at `address`, if it lies in the stack.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace_word(&self, address: usize, word: usize) {
-        if self.holds(address, WORD_BYTES) {
+        if self.holds_word(address) {
             let slot = std::ptr::with_exposed_provenance_mut::<usize>(address);
             // SAFETY: as in `word`; compiled code reads the slot again only when the frame goes on.
             unsafe { slot.write(word) };
@@ -76,9 +90,9 @@ impl SuspendedStack {
 }
 
 impl StackMemory for SuspendedStack {
-    #[inline]
+    #[inline(always)]
     fn word(&self, address: usize) -> Option<usize> {
-        if !self.holds(address, WORD_BYTES) {
+        if !self.holds_word(address) {
             return None;
         }
         // SAFETY: the word is aligned and within the bounds that `new` was promised to be mapped

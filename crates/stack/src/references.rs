@@ -16,12 +16,23 @@ impl Frames<'_, SuspendedStack> {
     /// [`WalkError`] where frames cannot be followed, or a reference not found. What was shown stays
     /// changed.
     pub fn visit_roots(
+        self,
+        heap_base: usize,
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<u64, WalkError> {
+        match self.goes_by_tables() {
+            true => self.visit_all::<true>(heap_base, visitor),
+            false => self.visit_all::<false>(heap_base, visitor),
+        }
+    }
+
+    fn visit_all<const TABLES: bool>(
         mut self,
         heap_base: usize,
         visitor: &mut dyn RootVisitor,
     ) -> Result<u64, WalkError> {
         let stack = self.memory();
-        while self.advance()? {
+        while self.advance::<TABLES>()? {
             let frame = self.frame();
             let references = References {
                 stack,

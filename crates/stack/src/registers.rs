@@ -120,8 +120,9 @@ pub struct Registers {
     words: [usize; Register::COUNT],
     /// Where in memory each register's word lies; zero for one that no frame further in saved.
     homes: [usize; Register::COUNT],
-    /// A bit for each register whose word is known.
-    known: u16,
+    /// A bit for each register whose word is known. Written only where it changes: a byte written and
+    /// a word read right after cost a dozen cycles.
+    known: u32,
 }
 
 impl Registers {
@@ -176,7 +177,9 @@ impl Registers {
     pub fn set_saved(&mut self, register: Register, word: usize, home: usize) {
         self.words[register.position()] = word;
         self.homes[register.position()] = home;
-        self.known |= 1 << register.0;
+        if self.known >> register.0 & 1 == 0 {
+            self.known |= 1 << register.0;
+        }
     }
 
     /// Sets the registers in a set of positions to words that were saved, each as `saved` tells with
@@ -184,7 +187,7 @@ impl Registers {
     #[inline(always)]
     pub(crate) fn set_all_saved<E>(
         &mut self,
-        set: u16,
+        set: u32,
         mut saved: impl FnMut(usize) -> Result<(usize, usize), E>,
     ) -> Result<(), E> {
         let mut left = set;
@@ -193,7 +196,9 @@ impl Registers {
             left &= left - 1;
             (self.words[position], self.homes[position]) = saved(position)?;
         }
-        self.known |= set;
+        if self.known & set != set {
+            self.known |= set;
+        }
         Ok(())
     }
 

@@ -85,6 +85,12 @@ pub(crate) struct SiteKey {
     locations: LocationListId,
 }
 
+impl Default for SiteKey {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
 impl SiteKey {
     /// Of a call without a stack map.
     pub(crate) const PLAIN: Self = Self {

@@ -132,14 +132,22 @@ impl Row {
         if self.kind == Kind::Outermost {
             return Ok(registers.sp());
         }
-        registers
-            .get(self.base)
-            .ok_or(WalkFault::UnknownRegister)?
-            .checked_add_signed(self.end_offset as isize)
-            .ok_or(WalkFault::BadUnwindInfo)
+        let base = registers.get(self.base).ok_or(WalkFault::UnknownRegister)?;
+        // One that wraps around does not rise, or is not in memory.
+        Ok(base.wrapping_add_signed(self.end_offset as isize))
     }
 
-    /// Turns the registers of a frame into those of its caller.
+    /// Finds the end and then [the caller](Self::caller).
+    pub(crate) fn step<M: StackMemory>(
+        &self,
+        memory: &M,
+        registers: &mut Registers,
+    ) -> Result<Step, WalkFault> {
+        let end = self.end(registers)?;
+        self.caller(memory, registers, end)
+    }
+
+    /// Turns the registers of a frame, which ends at [`end`](Self::end), into those of its caller.
     ///
     /// # Errors
     /// [`WalkFault::UnknownRegister`], [`WalkFault::BadUnwindInfo`] for addresses that wrap around,
@@ -150,11 +158,11 @@ impl Row {
         &self,
         memory: &M,
         registers: &mut Registers,
+        end: usize,
     ) -> Result<Step, WalkFault> {
         if self.kind == Kind::Outermost {
             return Ok(Step::Outermost);
         }
-        let end = self.end(registers)?;
         let in_link_register = self.kind == Kind::Leaf;
         check_rise(registers, end, in_link_register)?;
         let return_address = if in_link_register {
@@ -164,7 +172,7 @@ impl Row {
         } else {
             read(memory, end, self.offsets[RETURN])?.0
         };
-        registers.set_all_saved(self.saved, |position| {
+        registers.set_all_saved(self.saved.into(), |position| {
             read(memory, end, self.offsets[position])
         })?;
         let mut left = self.lost;
@@ -251,10 +259,7 @@ fn words(offset: i64) -> Option<i16> {
 /// The word so many words from the frame's end, and its address.
 #[inline(always)]
 fn read<M: StackMemory>(memory: &M, end: usize, offset: i16) -> Result<(usize, usize), WalkFault> {
-    let bytes = isize::from(offset) * size_of::<usize>() as isize;
-    let home = end
-        .checked_add_signed(bytes)
-        .ok_or(WalkFault::BadUnwindInfo)?;
+    let home = end.wrapping_add_signed(isize::from(offset) * size_of::<usize>() as isize);
     let word = memory.word(home).ok_or(WalkFault::Unreadable)?;
     Ok((word, home))
 }

@@ -1,6 +1,6 @@
 //! Walks of a thread, and what they remember of the code they meet.
 
-use crate::address_hash::AddressHasher;
+use crate::address_cache::AddressCache;
 use crate::frame_section::{UnwindScratch, Unwinding};
 use crate::process::{ImageEntry, Images};
 use crate::registers::{CodeAddress, Registers};
@@ -20,9 +20,6 @@ pub enum Unwinder {
     /// By unwind tables (call-frame information in the form of DWARF), which all code must have.
     Dwarf,
 }
-
-/// Return addresses that a cache knows at most: a few mebibytes.
-const MAX_KNOWN: usize = 1 << 16;
 
 /// Follows frames, and remembers what it learnt of the code they belong to.
 #[derive(Debug, Default)]
@@ -116,31 +113,34 @@ pub(crate) enum Way {
     None,
 }
 
+/// The number of a [`Way`] in its cache.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct WayId(u32);
+
+impl WayId {
+    /// [`Way::None`].
+    pub(crate) const NONE: Self = Self(0);
+}
+
 /// What is known of a place in code.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Known {
     /// What stack maps say of the call there.
     pub(crate) site: SiteKey,
     /// Whether a registry knows the code.
     pub(crate) is_registered: bool,
     /// How to find its caller; not asked for walks by frame pointers.
-    pub(crate) way: Way,
-}
-
-impl Known {
-    /// Nothing.
-    pub(crate) const NOTHING: Self = Self {
-        site: SiteKey::PLAIN,
-        is_registered: false,
-        way: Way::None,
-    };
+    pub(crate) way: WayId,
 }
 
 /// What walks have learnt of return addresses.
 #[derive(Debug, Default)]
 pub(crate) struct WalkCache {
     generation: u64,
-    known: HashMap<usize, Known, AddressHasher>,
+    known: AddressCache<Known>,
+    /// Way `id` is at `id - 1`. Nearly all places share one of a few rows.
+    ways: Vec<Way>,
+    rows: HashMap<Row, WayId>,
     /// The process's own code, once a walk met some.
     images: Option<Images>,
     scratch: Option<Box<UnwindScratch>>,
@@ -157,10 +157,34 @@ impl WalkCache {
         if is_old {
             self.images = None;
         }
-        if is_old || self.generation != code.generation() || self.known.len() > MAX_KNOWN {
+        if is_old || self.generation != code.generation() {
             self.generation = code.generation();
             self.known.clear();
+            self.ways.clear();
+            self.rows.clear();
         }
+    }
+
+    /// The way with this number.
+    #[inline(always)]
+    pub(crate) fn way(&self, WayId(id): WayId) -> &Way {
+        match (id as usize).checked_sub(1) {
+            Some(index) => &self.ways[index],
+            None => &Way::None,
+        }
+    }
+
+    fn add_way(&mut self, way: Way) -> WayId {
+        let next = WayId(u32::try_from(self.ways.len() + 1).unwrap_or(0));
+        let id = match way {
+            Way::None => return WayId::NONE,
+            Way::Row(row) => *self.rows.entry(row).or_insert(next),
+            Way::Registered(_) | Way::Image(_) => next,
+        };
+        if id == next {
+            self.ways.push(way);
+        }
+        id
     }
 
     /// What is known of `pc`; asks registry and unwind tables the first time.
@@ -172,9 +196,9 @@ impl WalkCache {
         unwinder: Unwinder,
     ) -> Known {
         if let CodeAddress::Return(address) = pc
-            && let Some(known) = self.known.get(&address)
+            && let Some(known) = self.known.get(address)
         {
-            return *known;
+            return known;
         }
         self.learn(code, pc, unwinder)
     }
@@ -191,13 +215,17 @@ impl WalkCache {
             site: site.unwrap_or(SiteKey::PLAIN),
             is_registered,
             way: match unwinder {
-                Unwinder::FramePointers => Way::None,
-                Unwinder::Dwarf => self.find_way(code, pc.lookup(), is_registered),
+                Unwinder::FramePointers => WayId::NONE,
+                Unwinder::Dwarf => {
+                    let way = self.find_way(code, pc.lookup(), is_registered);
+                    self.add_way(way)
+                }
             },
         };
         // Wild addresses of broken stacks are not worth the room.
         if let CodeAddress::Return(address) = pc
-            && (is_registered || !matches!(known.way, Way::None))
+            && address != 0
+            && (is_registered || known.way != WayId::NONE)
         {
             self.known.insert(address, known);
         }
@@ -228,17 +256,18 @@ impl WalkCache {
     #[inline(never)]
     pub(crate) fn interpret<M: StackMemory>(
         &mut self,
-        way: Way,
+        way: WayId,
         code: &CodeReader<'_>,
         memory: &M,
         registers: &mut Registers,
     ) -> Result<Step, WalkFault> {
+        let way = *self.way(way);
         let Self {
             images, scratch, ..
         } = self;
         let scratch = scratch.get_or_insert_default();
         match way {
-            Way::Row(row) => row.caller(memory, registers),
+            Way::Row(row) => row.step(memory, registers),
             Way::Registered(entry) => code
                 .unwind_table(registers.pc.lookup())
                 .ok_or(WalkFault::NoUnwindInfo)?

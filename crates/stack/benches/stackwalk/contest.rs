@@ -37,20 +37,27 @@ const CONTENDERS: [&str; 8] = [
 
 pub(crate) fn run() {
     let mut rounds = DEFAULT_ROUNDS;
+    let mut only = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        if word == "--rounds" {
-            rounds = words.next().unwrap_or_default().parse().unwrap();
+        match word.as_str() {
+            "--rounds" => rounds = words.next().unwrap_or_default().parse().unwrap(),
+            "--only" => only = words.next(),
+            _ => {}
         }
     }
     let race = std::thread::Builder::new()
         .stack_size(2 * STACK_BYTES)
-        .spawn(move || RINGS.iter().for_each(|ring| race(*ring, rounds)));
+        .spawn(move || {
+            RINGS
+                .iter()
+                .for_each(|ring| race(*ring, rounds, only.as_deref()))
+        });
     race.unwrap().join().unwrap();
 }
 
 /// Prints one table.
-fn race(functions: usize, rounds: usize) {
+fn race(functions: usize, rounds: usize, only: Option<&str>) {
     println!("\n{functions} functions, ns a frame");
     print!("{:>7}", "frames");
     CONTENDERS.iter().for_each(|name| print!("{name:>13}"));
@@ -64,7 +71,7 @@ fn race(functions: usize, rounds: usize) {
     let hop = framehop_of(&world);
     for depth in DEPTHS {
         let hook = |guest: &Guest<'_>, _, _| {
-            let medians = measure(guest, &hop, rounds);
+            let medians = measure(guest, &hop, rounds, only);
             print!("{depth:>7}");
             medians.iter().for_each(|ns| print!("{ns:>13.1}"));
             println!();
@@ -139,6 +146,7 @@ fn measure(
     guest: &Guest<'_>,
     hop: &UnwinderX86_64<Vec<u8>>,
     rounds: usize,
+    only: Option<&str>,
 ) -> [f64; CONTENDERS.len()] {
     let code = guest.registry().read();
     let activation = guest.isolate().activations().iter().next().unwrap();
@@ -159,6 +167,9 @@ fn measure(
     let mut times = [const { Vec::new() }; CONTENDERS.len()];
     for _ in 0..rounds {
         for (contender, times) in times.iter_mut().enumerate() {
+            if only.is_some_and(|only| only != CONTENDERS[contender]) {
+                continue;
+            }
             let mut turn = || match contender {
                 0 => count(&mut frame_pointers, &stack, &code, activation),
                 1 => count(
@@ -190,7 +201,7 @@ fn measure(
     }
     times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
+        times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
     })
 }
 
@@ -201,8 +212,8 @@ fn count(
     activation: Activation,
 ) -> u64 {
     let mut frames = walker.activation(stack, code, activation);
-    for frame in &mut frames {
-        black_box(frame.unwrap());
+    while let Some(frame) = frames.next_frame().unwrap() {
+        black_box(frame.pc);
     }
     frames.walked()
 }

@@ -44,7 +44,7 @@ fn walk() -> Walks {
         walks.ours.push(registers.pc.address());
         let address = registers.pc.lookup();
         let step = match images.unwinding(address, scratch) {
-            Some((_, Unwinding::Compact(row))) => row.caller(&memory, &mut registers),
+            Some((_, Unwinding::Compact(row))) => row.step(&memory, &mut registers),
             Some((entry, Unwinding::Interpreted(_))) => {
                 walks.interpreted += 1;
                 images.interpret(entry, &memory, &mut registers, scratch)
