@@ -7,6 +7,7 @@
 
 use crate::host::Host;
 use crate::size::Size;
+use crate::unwinder::UnwinderKind;
 use crate::wasi::{Directory, Variable};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -121,6 +122,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) zeal: u32,
 
+    /// How stacks are walked: by frame pointers or by unwind tables.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    pub(crate) unwinder: UnwinderKind,
+
     /// Stop the program when it has run for so long; fractions are fine. A read of standard input is
     /// waited for.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -134,6 +139,10 @@ pub(crate) struct RunArgs {
     /// repeated; a module may import from those before it.
     #[arg(long, value_name = "NAME=FILE", value_parser = Preload::parse)]
     pub(crate) preload: Vec<Preload>,
+
+    /// Tell profilers where functions are: write their names to /tmp/perf-PID.map, for `perf report`.
+    #[arg(long)]
+    pub(crate) perf_map: bool,
 
     /// Print what the heap did, on standard error.
     #[arg(long)]
@@ -183,6 +192,10 @@ pub(crate) struct WastArgs {
     /// Test hard: collect at every N-th allocation, poison the dead, verify the heap; 0 is off.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) zeal: u32,
+
+    /// How stacks are walked: by frame pointers or by unwind tables.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    pub(crate) unwinder: UnwinderKind,
 }
 
 /// One collector or every one.
@@ -373,6 +386,7 @@ mod tests {
             (0, false, None, None)
         );
         assert_eq!(args.host, Host::None);
+        assert_eq!((args.unwinder, args.perf_map), (UnwinderKind::Fp, false));
     }
 
     #[test]
@@ -391,6 +405,10 @@ mod tests {
                 "[possible values: none, js]",
             ),
             ("windrow run p.wat --heap-max 64k", "write 64KiB"),
+            (
+                "windrow run p.wat --unwinder sframe",
+                "[possible values: fp, dwarf]",
+            ),
             (
                 "windrow run p.wat --zeal -1",
                 "invalid value '-1' for '--zeal <N>'",

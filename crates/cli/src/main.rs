@@ -13,6 +13,7 @@ mod run;
 mod size;
 mod stats;
 mod table;
+mod unwinder;
 mod values;
 mod wasi;
 mod wast;

@@ -140,7 +140,9 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
     let options = EngineOptions::new()
         .stack_max_bytes(stack_bytes)
         .interruptible(args.timeout.is_some())
-        .fuel(args.fuel.is_some());
+        .fuel(args.fuel.is_some())
+        .unwinder(args.unwinder.unwinder())
+        .perf_map(args.perf_map);
     let engine =
         Engine::with_options(config, options).map_err(|error| Failure::input(error.to_string()))?;
     let unusable = |error: Error| {
@@ -233,6 +235,7 @@ fn setup(args: &RunArgs, config: &Config, call: Option<&Call>) -> Setup {
         heap_max_bytes: config.limits().max_bytes,
         stack_max_bytes: args.stack_max.bytes,
         zeal: args.zeal,
+        unwinder: args.unwinder.name(),
     }
 }
 

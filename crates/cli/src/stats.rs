@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) stack_max_bytes: u64,
     /// Collect at every this-many-th allocation; zero is off.
     pub(crate) zeal: u32,
+    /// How frames are walked, as the command line calls it.
+    pub(crate) unwinder: &'static str,
 }
 
 #[derive(Serialize)]
@@ -273,6 +275,7 @@ mod tests {
             heap_max_bytes: 8 << 20,
             stack_max_bytes: 3,
             zeal: 4,
+            unwinder: "fp",
         };
         let (load_time, run_time) = (Duration::from_millis(3), Duration::from_secs(2));
         Report {

@@ -10,7 +10,8 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 use windrow::{CollectorKind, Config, Zeal};
-use windrow_wasm::wast::{Finding, ScriptReport, run_script};
+use windrow_wasm::EngineOptions;
+use windrow_wasm::wast::{Finding, ScriptReport, run_script_with};
 
 /// Failures listed of each script; the rest are counted.
 const LISTED: usize = 5;
@@ -76,6 +77,7 @@ fn run_all<'a>(
 ) -> Result<Vec<Outcome<'a>>, Failure> {
     let progress = std::io::stderr().is_terminal();
     let configs = configs(args);
+    let options = EngineOptions::new().unwinder(args.unwinder.unwinder());
     let total = scripts.len() * configs.len();
     let mut outcomes = Vec::with_capacity(total);
     for (script, text) in scripts {
@@ -86,7 +88,7 @@ fn run_all<'a>(
                 show(&format!("{done}/{total} {} {collector}", script.display()));
             }
             let name = script.display().to_string();
-            let report = run_script(config, &name, text)
+            let report = run_script_with(config, options, &name, text)
                 .map_err(|error| Failure::input(format!("`{name}`: {error}")))?;
             outcomes.push(Outcome {
                 script,

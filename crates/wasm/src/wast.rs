@@ -18,6 +18,7 @@ mod tests;
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::options::EngineOptions;
 use session::Session;
 use std::fmt;
 use wast::lexer::Lexer;
@@ -98,6 +99,19 @@ impl From<wast::Error> for Stop {
 /// [`Error::Text`] if the script cannot be parsed; what [`Engine::new`] and [`Engine::new_store`]
 /// return.
 pub fn run_script(config: &Config, name: &str, text: &str) -> Result<ScriptReport, Error> {
+    run_script_with(config, EngineOptions::new(), name, text)
+}
+
+/// As [`run_script`], in an engine with options of its own.
+///
+/// # Errors
+/// As [`run_script`].
+pub fn run_script_with(
+    config: &Config,
+    options: EngineOptions,
+    name: &str,
+    text: &str,
+) -> Result<ScriptReport, Error> {
     let unreadable = |mut error: wast::Error| {
         error.set_path(name.as_ref());
         error.set_text(text);
@@ -110,7 +124,7 @@ pub fn run_script(config: &Config, name: &str, text: &str) -> Result<ScriptRepor
     lexer.allow_confusing_unicode(true);
     let buffer = ParseBuffer::new_with_lexer(lexer).map_err(unreadable)?;
     let script = parse::<Wast<'_>>(&buffer).map_err(unreadable)?;
-    let mut session = Session::new(Engine::new(config)?)?;
+    let mut session = Session::new(Engine::with_options(config, options)?)?;
     let mut report = ScriptReport::default();
     for directive in script.directives {
         let (keyword, span) = (keyword(&directive), directive.span());

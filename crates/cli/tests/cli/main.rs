@@ -10,5 +10,6 @@ mod process;
 mod programs;
 mod stats;
 mod traps;
+mod unwinding;
 mod wasi;
 mod wast;

@@ -15,5 +15,6 @@ mod programs;
 mod random_programs;
 mod sharing;
 mod storm;
+mod system_backtraces;
 mod tail_calls;
 mod vectors;
