@@ -72,10 +72,11 @@ impl<T: Copy + Default> AddressCache<T> {
         self.taken = 0;
     }
 
-    /// Where an address belongs: the upper half of a product, which all its bits have a part in.
+    /// Where an address belongs: bits of the upper half of a product, which all its bits have a part in.
     #[inline(always)]
     fn place(&self, address: usize) -> usize {
-        let mixed = address.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize) >> (usize::BITS / 2);
+        let product = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (product >> 32) as usize;
         mixed & self.places.len().wrapping_sub(1)
     }
 }

@@ -199,7 +199,7 @@ fn what_was_in_a_register_that_a_call_preserves_is_found_in_the_frame() {
             None => None,
             rule => panic!("{position}: {register:?} is at {rule:?}"),
         });
-        let lowest = -16 - i64::from(call.frame_bytes);
+        let lowest = -16 - i64::from(call.frame_bytes.unwrap());
         let saved: Vec<i64> = offsets.into_iter().flatten().collect();
         assert!(!saved.is_empty(), "{position}");
         assert!(saved.iter().all(|offset| (lowest..-16).contains(offset)));
