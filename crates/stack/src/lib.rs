@@ -77,7 +77,7 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
-pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
+pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address, switch_stacks};
 pub use error::StackError;
 pub use frame_table::FrameTable;
 pub use landing::Landing;

@@ -2,11 +2,12 @@
 
 use crate::address_cache::AddressCache;
 use crate::frame_section::{UnwindScratch, Unwinding};
+use crate::location::{Location, Place};
 use crate::process::{ImageEntry, Images};
-use crate::registers::{CodeAddress, Registers};
+use crate::registers::{CodeAddress, Register, Registers};
 use crate::registry::{CodeReader, SiteKey};
 use crate::row::{Row, Step};
-use crate::walk::{Frames, StackMemory, WalkFault};
+use crate::walk::{End, Frames, StackMemory, WalkFault};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use windrow_core::Activation;
@@ -68,7 +69,8 @@ impl Walker {
         Frames::of_activation(memory, code, self.unwinder, &mut self.cache, activation)
     }
 
-    /// The frames of the stack in `memory` from the one with these registers out to the outermost.
+    /// The frames of the stack in `memory` from the one with these registers out to the outermost: the
+    /// one whose return address is zero, or said to be undefined by its unwind table, as threads begin.
     #[must_use]
     pub fn stack<'a, M: StackMemory>(
         &'a mut self,
@@ -76,14 +78,23 @@ impl Walker {
         code: &'a CodeReader<'a>,
         registers: Registers,
     ) -> Frames<'a, M> {
-        Frames::from_registers(
-            memory,
-            code,
-            self.unwinder,
-            &mut self.cache,
-            registers,
-            None,
-        )
+        self.from_registers(memory, code, registers, End::Outermost)
+    }
+
+    /// As [`Self::stack`], out to the function that was called with the stack pointer at `base`: below
+    /// it lie its return address and all of its frame. What called it is not looked at, so this is the
+    /// walk for fibers: what starts them need not be code that can be walked.
+    ///
+    /// Anything but a frame that ends at `base` is an error.
+    #[must_use]
+    pub fn stack_below<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        registers: Registers,
+        base: usize,
+    ) -> Frames<'a, M> {
+        self.from_registers(memory, code, registers, End::Base(base))
     }
 
     /// As [`Self::stack`], out to the entry of an activation, whose stub has this frame pointer.
@@ -95,8 +106,47 @@ impl Walker {
         registers: Registers,
         entry_fp: usize,
     ) -> Frames<'a, M> {
+        self.from_registers(memory, code, registers, End::Entry(entry_fp))
+    }
+
+    fn from_registers<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        registers: Registers,
+        end: End,
+    ) -> Frames<'a, M> {
         let (unwinder, cache) = (self.unwinder, &mut self.cache);
-        Frames::from_registers(memory, code, unwinder, cache, registers, Some(entry_fp))
+        Frames::new(memory, code, unwinder, cache, registers, end)
+    }
+
+    /// How far below its frame pointer a frame's tables name words of it, where it waits for a call
+    /// that returns to `pc` and has references in these places.
+    pub(crate) fn bytes_below(
+        &mut self,
+        code: &CodeReader<'_>,
+        pc: usize,
+        locations: &[Location],
+    ) -> usize {
+        let places = locations.iter().map(|location| match location.place() {
+            Place::Memory(Register::FRAME_POINTER, offset) => -i64::from(offset),
+            _ => 0,
+        });
+        let saved = match self.unwinder {
+            Unwinder::FramePointers => 0,
+            Unwinder::Dwarf => {
+                self.cache.keep_for(code, self.unwinder);
+                let known = self
+                    .cache
+                    .known(code, CodeAddress::Return(pc), self.unwinder);
+                match self.cache.way(known.way) {
+                    Way::Row(row) => row.bytes_below(Register::FRAME_POINTER),
+                    _ => 0,
+                }
+            }
+        };
+        let below = places.chain([saved]).max().unwrap_or(0);
+        usize::try_from(below).unwrap_or(0)
     }
 }
 

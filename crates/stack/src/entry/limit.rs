@@ -49,11 +49,6 @@ fn limit_within(
     own.max(of_thread).max(of_outer)
 }
 
-/// Whether both addresses lie in the stack that the system gave this thread.
-pub(crate) fn are_on_thread_stack(addresses: [usize; 2]) -> bool {
-    thread_stack().is_some_and(|stack| addresses.iter().all(|address| stack.contains(address)))
-}
-
 thread_local! {
     static THREAD_STACK: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
 }
