@@ -67,6 +67,8 @@ mod roots;
 mod row;
 #[expect(unsafe_code, reason = "hands unwind tables to the system's unwinder")]
 mod system;
+#[expect(unsafe_code, reason = "asks the C library for the bounds of a stack")]
+mod thread_stack;
 mod trap;
 mod walk;
 mod walker;

@@ -151,11 +151,11 @@ impl Walker {
 }
 
 /// How to find the caller of a frame by unwind tables.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Way {
     /// By this row.
     Row(Row),
-    /// By interpreting this entry of the table of registered code.
+    /// By interpreting this entry of the table of the registered code that the frame stands in.
     Registered(usize),
     /// By interpreting this entry of one of the process's own tables.
     Image(ImageEntry),
@@ -187,10 +187,12 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct WalkCache {
     generation: u64,
+    /// How often the registry had been added to when code it did not know was kept, if some is.
+    foreign_at: Option<u64>,
     known: AddressCache<Known>,
-    /// Way `id` is at `id - 1`. Nearly all places share one of a few rows.
+    /// Way `id` is at `id - 1`. Nearly all places share one of a few.
     ways: Vec<Way>,
-    rows: HashMap<Row, WayId>,
+    ids: HashMap<Way, WayId>,
     /// The process's own code, once a walk met some.
     images: Option<Images>,
     scratch: Option<Box<UnwindScratch>>,
@@ -207,11 +209,14 @@ impl WalkCache {
         if is_old {
             self.images = None;
         }
-        if is_old || self.generation != code.generation() {
+        // Code of an image may have been registered since a walk met it.
+        let is_adopted = self.foreign_at.is_some_and(|at| at != code.additions());
+        if is_old || is_adopted || self.generation != code.generation() {
             self.generation = code.generation();
+            self.foreign_at = None;
             self.known.clear();
             self.ways.clear();
-            self.rows.clear();
+            self.ids.clear();
         }
     }
 
@@ -225,12 +230,11 @@ impl WalkCache {
     }
 
     fn add_way(&mut self, way: Way) -> WayId {
+        if way == Way::None {
+            return WayId::NONE;
+        }
         let next = WayId(u32::try_from(self.ways.len() + 1).unwrap_or(0));
-        let id = match way {
-            Way::None => return WayId::NONE,
-            Way::Row(row) => *self.rows.entry(row).or_insert(next),
-            Way::Registered(_) | Way::Image(_) => next,
-        };
+        let id = *self.ids.entry(way).or_insert(next);
         if id == next {
             self.ways.push(way);
         }
@@ -278,6 +282,9 @@ impl WalkCache {
             && (is_registered || known.way != WayId::NONE)
         {
             self.known.insert(address, known);
+            if !is_registered {
+                self.foreign_at = Some(code.additions());
+            }
         }
         known
     }
@@ -330,3 +337,6 @@ impl WalkCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
