@@ -10,7 +10,11 @@
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 #![cfg_attr(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ),
     expect(unsafe_code, reason = "vouches for the bounds of its own stack")
 )]
 

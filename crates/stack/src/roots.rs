@@ -32,9 +32,10 @@ impl CompiledFrames {
     ///
     /// # Safety
     /// For every isolate this becomes a root source of, whenever roots are visited:
-    /// * its activations are open, were entered through an
-    ///   [`EntryGate`](crate::EntryGate), and their exit words name the frame that called out of
-    ///   compiled code and the address it returns to;
+    /// * its activations are open, on the stack that runs or on others that were left as
+    ///   [`Isolate::set_activations_aside`](windrow_core::Isolate::set_activations_aside) demands; they
+    ///   were entered through an [`EntryGate`](crate::EntryGate), and their exit words name the frame
+    ///   that called out of compiled code and the address it returns to;
     /// * all code between exit and entry is known to `registry`, whose records of it are true; it keeps
     ///   frame pointers, or has unwind tables if those are to be followed. With unwind tables the
     ///   process's own code may lie between as well.

@@ -1,4 +1,15 @@
-//! Walks of a thread, and what they remember of the code they meet.
+//! Walks of a thread or of a stack that is suspended, and what they remember of the code they meet.
+//!
+//! A walk begins where compiled code was left ([`Walker::activation`]) or at registers: those captured
+//! here, a signal's, or those that a fiber was suspended with, behind the call that switched away
+//! ([`CodeAddress::Return`]). It ends at the entry of an activation ([`Walker::stretch`]), at a fiber's
+//! first function ([`Walker::stack_below`]) or where the thread began ([`Walker::stack`]).
+//!
+//! What a fiber begins with is no good end: glibc's `makecontext` leaves the address of code of its own
+//! as the first function's return address, which no call precedes, so that a table found for it would
+//! be another function's; other libraries lead on to the stack that resumed the fiber. So the end is
+//! told, as the stack pointer that the first function was called with. From `makecontext` it is known:
+//! the context's stack pointer, on x86-64 eight bytes more, since the return address is pushed already.
 
 use crate::address_cache::AddressCache;
 use crate::frame_section::{UnwindScratch, Unwinding};
@@ -78,7 +89,7 @@ impl Walker {
         code: &'a CodeReader<'a>,
         registers: Registers,
     ) -> Frames<'a, M> {
-        self.from_registers(memory, code, registers, End::Outermost)
+        self.frames_to(memory, code, registers, End::Outermost)
     }
 
     /// As [`Self::stack`], out to the function that was called with the stack pointer at `base`: below
@@ -94,7 +105,7 @@ impl Walker {
         registers: Registers,
         base: usize,
     ) -> Frames<'a, M> {
-        self.from_registers(memory, code, registers, End::Base(base))
+        self.frames_to(memory, code, registers, End::Base(base))
     }
 
     /// As [`Self::stack`], out to the entry of an activation, whose stub has this frame pointer.
@@ -106,10 +117,10 @@ impl Walker {
         registers: Registers,
         entry_fp: usize,
     ) -> Frames<'a, M> {
-        self.from_registers(memory, code, registers, End::Entry(entry_fp))
+        self.frames_to(memory, code, registers, End::Entry(entry_fp))
     }
 
-    fn from_registers<'a, M: StackMemory>(
+    fn frames_to<'a, M: StackMemory>(
         &'a mut self,
         memory: &'a M,
         code: &'a CodeReader<'a>,

@@ -234,7 +234,9 @@ fn count_by_framehop(
     let sp = exit_fp - below.unwrap_or(0) as usize;
     let mut registers = UnwindRegsX86_64::new(exit_pc as u64, sp as u64, exit_fp as u64);
     let mut read = |address: u64| {
-        windrow_stack::StackMemory::word(stack, address as usize)
+        usize::try_from(address)
+            .ok()
+            .and_then(|address| windrow_stack::StackMemory::word(stack, address))
             .map(|word| word as u64)
             .ok_or(())
     };
