@@ -137,6 +137,21 @@ impl Row {
         Ok(base.wrapping_add_signed(self.end_offset as isize))
     }
 
+    /// How far below what this register holds the lowest word lies that the frame saved, if the frame
+    /// is measured from that register; else, or if none lies below, zero or less.
+    pub(crate) fn bytes_below(&self, register: Register) -> i64 {
+        if self.base != register {
+            return 0;
+        }
+        let saved = Register::BY_POSITION
+            .into_iter()
+            .filter(|register| self.saved >> register.position() & 1 != 0)
+            .map(|register| i64::from(self.offsets[register.position()]))
+            .min();
+        let lowest = saved.unwrap_or(0) * WORD_BYTES as i64;
+        -lowest - i64::from(self.end_offset)
+    }
+
     /// Finds the end and then [the caller](Self::caller).
     #[inline(always)]
     pub(crate) fn step<M: StackMemory>(
