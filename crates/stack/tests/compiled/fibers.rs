@@ -357,7 +357,7 @@ fn many_fibers_of_one_isolate_take_turns() {
             0 => Unwinder::FramePointers,
             _ => Unwinder::Dwarf,
         };
-        let held = collect(&guest, unwinder, 1 << 20).len() as u32;
+        let held = u32::try_from(collect(&guest, unwinder, 1 << 20).len()).unwrap();
         let mut expected = 0;
         for index in 0..FIBERS {
             if (1..=TURNS).contains(&turns[index as usize]) {
