@@ -32,6 +32,9 @@ fn main() -> io::Result<()> {
             )?;
         }
     }
+    for number in 0..CASES {
+        write(fuzz, "stacks", &number.to_string(), &stack(number))?;
+    }
     unwind_tables(fuzz)?;
     programs(fuzz)
 }
@@ -67,6 +70,19 @@ fn programs(fuzz: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Code of one kind or of all kinds by turns, and a stack of it, whole in every second case.
+fn stack(number: u64) -> Vec<u8> {
+    let mut random = Random::new(number);
+    let mut bytes = random.bytes(400);
+    let [choice, ..] = number.to_le_bytes();
+    // Registers as they were left, the kind of functions; functions; damage; frames.
+    bytes[0] = choice & 6;
+    if choice & 1 == 0 {
+        bytes[2] = 0;
+    }
+    bytes
 }
 
 /// Unwind tables of a few entries, each from one of two real files.

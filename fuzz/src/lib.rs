@@ -11,6 +11,7 @@ pub mod corrupted;
 pub mod modules;
 pub mod stackmaps;
 pub mod eh_frame;
+pub mod stacks;
 #[cfg(feature = "oracle")]
 pub mod differential;
 #[cfg(feature = "oracle")]

@@ -42,6 +42,11 @@ fn eh_frame() {
     replay("eh_frame", windrow_fuzz::eh_frame::run);
 }
 
+#[test]
+fn stacks() {
+    replay("stacks", windrow_fuzz::stacks::run);
+}
+
 #[cfg(feature = "oracle")]
 #[test]
 fn differential() {

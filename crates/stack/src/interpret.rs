@@ -7,7 +7,7 @@
 
 use crate::frame_section::Bytes;
 use crate::registers::{PROGRAM_COUNTER, RETURN_ADDRESS, Register, Registers};
-use crate::row::{Step, check_rise, is_signing, link_register, pc_of_caller};
+use crate::row::{Step, check_rise, is_signing, link_register, may_not_have_saved, pc_of_caller};
 use crate::walk::{StackMemory, WORD_BYTES, WalkFault};
 use gimli::{
     CfaRule, CommonInformationEntry, EhFrame, EvaluationResult, Format, RegisterRule, UnitOffset,
@@ -75,7 +75,11 @@ impl<M: StackMemory> Interpreter<'_, M> {
             let Some(register) = Register::from_dwarf(number.0) else {
                 continue;
             };
-            match self.find(rule, end)? {
+            let found = match self.find(rule, end) {
+                Err(_) if self.is_out_of_reach(rule) => Found::Lost,
+                found => found?,
+            };
+            match found {
                 Found::Same => {
                     if let Some(word) = self.registers.get(register) {
                         let home = self.registers.home(register).unwrap_or(0);
@@ -93,6 +97,11 @@ impl<M: StackMemory> Interpreter<'_, M> {
         check_rise(&self.registers, sp, in_link_register)?;
         caller.pc = pc_of_caller(return_address, self.cie.is_signal_trampoline());
         Ok((Step::Caller(end), caller))
+    }
+
+    /// Whether what a rule could not find may be a register that is not saved yet.
+    fn is_out_of_reach(&self, rule: &RegisterRule<usize>) -> bool {
+        matches!(rule, RegisterRule::Offset(_)) && may_not_have_saved(&self.registers)
     }
 
     /// The frame's end.

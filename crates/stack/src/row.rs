@@ -168,7 +168,8 @@ impl Row {
     /// # Errors
     /// [`WalkFault::UnknownRegister`], [`WalkFault::BadUnwindInfo`] for addresses that wrap around,
     /// [`WalkFault::NotRising`] for a caller that does not begin above the frame's stack pointer,
-    /// [`WalkFault::Unreadable`]. The registers are then neither frame's.
+    /// [`WalkFault::Unreadable`]. The registers are then neither frame's. Registers that an innermost
+    /// frame saved out of reach are [not known](may_not_have_saved).
     #[inline(always)]
     pub(crate) fn caller<M: StackMemory>(
         &self,
@@ -186,9 +187,12 @@ impl Row {
             Kind::Outermost => return Ok(Step::Outermost),
             Kind::Leaf | Kind::Signal => self.unusual_return_address(memory, registers, end)?,
         };
-        registers.set_all_saved(self.saved.into(), |position| {
+        let saved = registers.set_all_saved(self.saved.into(), |position| {
             read(memory, end, self.offsets[position])
-        })?;
+        });
+        if let Err(fault) = saved {
+            self.set_those_saved(memory, registers, end, fault)?;
+        }
         if self.lost != 0 {
             self.forget_lost(registers);
         }
@@ -220,6 +224,33 @@ impl Row {
         for register in Register::BY_POSITION.into_iter().filter(lost) {
             registers.forget(register);
         }
+    }
+}
+
+impl Row {
+    /// Sets the registers that were saved, and makes unknown those that may not have been.
+    #[cold]
+    fn set_those_saved<M: StackMemory>(
+        &self,
+        memory: &M,
+        registers: &mut Registers,
+        end: usize,
+        fault: WalkFault,
+    ) -> Result<(), WalkFault> {
+        if !may_not_have_saved(registers) {
+            return Err(fault);
+        }
+        for register in Register::BY_POSITION {
+            let position = register.position();
+            if self.saved >> position & 1 == 0 {
+                continue;
+            }
+            match read(memory, end, self.offsets[position]) {
+                Ok((word, home)) => registers.set_saved(register, word, home),
+                Err(_) => registers.forget(register),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -266,6 +297,13 @@ pub(crate) fn check_rise(
     } else {
         Err(WalkFault::NotRising)
     }
+}
+
+/// Whether a frame may have trapped before it saved the registers that its unwind table says are
+/// saved: Cranelift puts the trap of a stack check that fails behind the function, with the row of the
+/// code before it. The places are below the stack pointer then.
+pub(crate) fn may_not_have_saved(registers: &Registers) -> bool {
+    matches!(registers.pc, CodeAddress::Exact(_))
 }
 
 /// The register in which calls leave the return address, if there is one.

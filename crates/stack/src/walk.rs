@@ -379,6 +379,11 @@ impl<'a, M: StackMemory> Frames<'a, M> {
             Way::Row(row) => row.end(&self.registers)?,
             _ => self.interpret_end()?,
         };
+        // Else its step checks that it rises, but a stack pointer by the stack map hides where the
+        // frame begins.
+        if TABLES && self.frame.frame_bytes.is_some() && self.frame.cfa <= floor {
+            return Err(WalkFault::NotRising);
+        }
         Ok(true)
     }
 
@@ -410,8 +415,11 @@ impl<'a, M: StackMemory> Frames<'a, M> {
                 }
                 Ok(fp == entry_fp)
             }
-            End::Entry(entry_fp) if self.walked == 0 => Ok(fp == entry_fp),
-            // The register may have been the entry's all along, so the stack pointer decides.
+            End::Entry(entry_fp) if self.registers.get(Register::STACK_POINTER).is_none() => {
+                Ok(fp == entry_fp)
+            }
+            // The register may have been the entry's all along, so the stack pointer decides, which
+            // is not known of an activation's first frame alone.
             End::Entry(entry_fp) => {
                 let entry_sp = entry_fp.wrapping_sub(ENTRY_FRAME_BYTES);
                 if sp > entry_sp || (sp == entry_sp && fp != entry_fp) {

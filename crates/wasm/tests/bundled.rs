@@ -1,12 +1,15 @@
 //! The programs in `crates/wasm/programs`, with the sizes that a debug build bears.
+//!
+//! `WINDROW_UNWINDER` chooses how stacks are walked, `support/unwinders.rs`.
 
 #[path = "support/run.rs"]
 mod run;
 
-use run::{Outcome, name, run};
+use run::{Outcome, name, run, unwinders};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use windrow::{CollectorKind, Config, MemoryKind, Val, Zeal};
+use windrow_wasm::{EngineOptions, Unwinder};
 
 /// Sizes for runs that collect at every allocation: some thousand collections each at most.
 const UNDER_ZEAL: [(&str, i32); 6] = [
@@ -29,12 +32,13 @@ struct Row {
 }
 
 impl Row {
-    fn check(&self, config: &Config) -> Outcome {
+    fn check(&self, config: &Config, unwinder: Unwinder) -> Outcome {
         let Self {
             program, n, result, ..
         } = self;
         let mut outcome = run(
             config,
+            EngineOptions::new().unwinder(unwinder),
             &programs().join(format!("{program}.wat")),
             "run",
             &[Val::I32(*n)],
@@ -43,10 +47,10 @@ impl Row {
             Ok([Val::I64(found)]) => assert_eq!(
                 found.to_string(),
                 *result,
-                "{program} {n} on {}",
+                "{program} {n} on {}, {unwinder:?}",
                 name(config)
             ),
-            other => panic!("{program} {n} on {}: {other:?}", name(config)),
+            other => panic!("{program} {n} on {}, {unwinder:?}: {other:?}", name(config)),
         }
         outcome.store.verify().expect("the heap is whole");
         outcome
@@ -68,7 +72,7 @@ fn small(memory: MemoryKind) {
     for collector in CollectorKind::ALL {
         let config = Config::new().collector(*collector).memory(memory);
         for row in small_rows() {
-            row.check(&config);
+            row.check(&config, unwinders::each()[0]);
         }
     }
 }
@@ -78,18 +82,20 @@ fn zeal(memory: MemoryKind) {
     let collect = |kind: &&CollectorKind| kind.instance().properties().collects;
     for collector in CollectorKind::ALL.iter().filter(collect) {
         let config = Config::new().collector(*collector).memory(memory);
-        zeal_on(&config.zeal(Zeal::every(1)));
+        for unwinder in unwinders::each() {
+            zeal_on(&config.clone().zeal(Zeal::every(1)), unwinder);
+        }
     }
 }
 
-fn zeal_on(config: &Config) {
+fn zeal_on(config: &Config, unwinder: Unwinder) {
     let rows = small_rows();
     for (program, n) in UNDER_ZEAL {
         let row = rows
             .iter()
             .find(|row| row.program == program && row.n == n)
             .expect("a listed size has a row");
-        let collections = row.check(config).stats.collections();
+        let collections = row.check(config, unwinder).stats.collections();
         assert!(
             (100..10_000).contains(&collections),
             "{program} {n}: {collections} collections"

@@ -7,10 +7,13 @@
 #![expect(clippy::print_stdout, reason = "says that it skips")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/unwinders.rs"]
+mod unwinders;
+
 use std::path::{Path, PathBuf};
 use windrow::{CollectorKind, Config, MemoryKind, Statistics, Zeal};
 use windrow_wasm::wasi::{self, Captured, WasiBuilder};
-use windrow_wasm::{Engine, Error, Linker, Module, bench};
+use windrow_wasm::{Error, Linker, Module, bench};
 
 /// A program of this name, with a directory of what it reads and prints.
 #[derive(Clone, Copy)]
@@ -55,7 +58,7 @@ impl Program {
     /// Runs the program to its end on what is in a directory. `None` where it cannot be run, which
     /// is said.
     fn run(self, config: &Config, inputs: &Path) -> Option<Ran> {
-        let engine = Engine::new(config).unwrap();
+        let engine = unwinders::engine(config).unwrap();
         let bytes = std::fs::read(directory()?.join(self.name).with_extension("wasm")).unwrap();
         let module = match Module::new(&engine, &bytes) {
             Err(Error::Unsupported { feature, .. }) => {

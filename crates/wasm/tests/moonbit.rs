@@ -8,7 +8,7 @@
 #[path = "support/run.rs"]
 mod run;
 
-use run::{Outcome, name, run};
+use run::{Outcome, name, run, unwinders};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use windrow::{CollectorKind, Config, MemoryKind, Val, Zeal};
@@ -49,7 +49,8 @@ impl Row {
 
     fn run(&self, config: &Config, directory: &Path) -> Outcome {
         let args: Vec<Val> = self.args.iter().map(|arg| Val::I32(*arg)).collect();
-        run(config, &directory.join(&self.module), &self.export, &args)
+        let module = directory.join(&self.module);
+        run(config, unwinders::options(), &module, &self.export, &args)
     }
 
     fn check(&self, config: &Config, directory: &Path) -> Outcome {

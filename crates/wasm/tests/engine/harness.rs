@@ -1,5 +1,6 @@
 //! Engines to test with, and a short way to run a program.
 
+use crate::unwinders;
 use windrow::{CollectorKind, Config, Store, Val, Zeal};
 use windrow_wasm::{Engine, Error, Instance, Linker, Module, Trap};
 
@@ -13,7 +14,7 @@ pub(crate) fn engines() -> Vec<Engine> {
     let checked_counting = checked.clone().collector(CollectorKind::Drc);
     [copying, null, zeal, checked, counting, checked_counting]
         .iter()
-        .map(|config| Engine::new(config).unwrap())
+        .map(|config| unwinders::engine(config).unwrap())
         .collect()
 }
 

@@ -1,11 +1,12 @@
 //! Programs that would not end by themselves: stopped by another thread, or for want of fuel.
 
 use crate::harness::Program;
+use crate::unwinders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use windrow::{CollectorKind, Config, FuncType, MemoryKind, Val, ValType, Zeal};
-use windrow_wasm::{Engine, EngineOptions, Error, Linker, Module, Trap, TrapKind};
+use windrow_wasm::{Engine, Error, Linker, Module, Trap, TrapKind};
 
 /// Every export runs for ever, but `answer` and `count`.
 const ENDLESS: &str = r#"(module
@@ -100,11 +101,11 @@ fn configs() -> [Config; 3] {
 }
 
 fn interruptible(config: &Config) -> Engine {
-    Engine::with_options(config, EngineOptions::new().interruptible(true)).unwrap()
+    Engine::with_options(config, unwinders::options().interruptible(true)).unwrap()
 }
 
 fn metered(config: &Config) -> Engine {
-    Engine::with_options(config, EngineOptions::new().fuel(true)).unwrap()
+    Engine::with_options(config, unwinders::options().fuel(true)).unwrap()
 }
 
 #[test]
@@ -310,7 +311,7 @@ fn no_handler_catches_what_the_host_stops_a_program_with() {
 
 #[test]
 fn what_an_engine_leaves_out_is_an_error() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let mut store = engine.new_store().unwrap();
     let error = engine.interrupt_handle(&mut store).unwrap_err();
     assert!(error.to_string().contains("EngineOptions::interruptible"));
@@ -325,7 +326,7 @@ fn what_an_engine_leaves_out_is_an_error() {
         engine.interrupt_handle(&mut foreign),
         Err(Error::WrongEngine)
     ));
-    let both = EngineOptions::new().interruptible(true).fuel(true);
+    let both = unwinders::options().interruptible(true).fuel(true);
     let engine = Engine::with_options(&Config::new(), both).unwrap();
     let mut program = Program::new(&engine, ENDLESS);
     engine.set_fuel(&mut program.store, 1 << 40).unwrap();

@@ -1,5 +1,6 @@
 //! Modules before they run: what is refused, and what fits together.
 
+use crate::unwinders;
 use windrow::{Config, FuncType, HeapType, RefType, Val, ValType};
 use windrow_wasm::{
     Engine, Error, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType, Module, Table,
@@ -7,7 +8,7 @@ use windrow_wasm::{
 
 #[test]
 fn imports_are_checked_by_name_and_type() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let mut store = engine.new_store().unwrap();
     let linker = Linker::new(&engine);
     let wants = |text: &str| Module::new(&engine, text.as_bytes()).unwrap();
@@ -101,7 +102,7 @@ fn imports_are_checked_by_name_and_type() {
         )
         .unwrap_err();
     assert!(matches!(error, Error::WrongStore { .. }), "{error}");
-    let foreign = Engine::new(&Config::new()).unwrap();
+    let foreign = unwinders::engine(&Config::new()).unwrap();
     let mut foreign = foreign.new_store().unwrap();
     assert!(matches!(
         linker.instantiate(&mut foreign, &function),
@@ -111,7 +112,7 @@ fn imports_are_checked_by_name_and_type() {
 
 #[test]
 fn bad_modules_are_refused_with_a_reason() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let refuse = |bytes: &[u8]| Module::new(&engine, bytes).unwrap_err();
     assert!(matches!(refuse(b""), Error::Empty));
     assert!(matches!(refuse(b"\0asm\x01\0\0"), Error::Invalid { .. }));
@@ -148,7 +149,7 @@ fn bad_modules_are_refused_with_a_reason() {
 
 #[test]
 fn code_lives_as_long_as_it_can_run() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let mut store = engine.new_store().unwrap();
     for round in 0..50 {
         let text = format!(r#"(module (func (export "f") (result i32) (i32.const {round})))"#);
@@ -190,7 +191,7 @@ fn damaged_binaries_are_errors_or_modules_and_never_panics() {
             (call 0 (local.get 0))
             (global.set $g (struct.new $t (local.get 0) (global.get $g)))
             (global.get $g)))"#;
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let binary = wat::parse_str(text).unwrap();
     Module::new(&engine, &binary).unwrap();
     for len in 0..binary.len() {

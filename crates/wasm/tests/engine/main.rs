@@ -17,4 +17,7 @@ mod sharing;
 mod storm;
 mod system_backtraces;
 mod tail_calls;
+mod unwinding;
+#[path = "../support/unwinders.rs"]
+mod unwinders;
 mod vectors;

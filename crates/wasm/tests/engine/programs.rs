@@ -1,8 +1,9 @@
 //! Programs: what they compute, and how they are stopped.
 
 use crate::harness::{Program, engines};
+use crate::unwinders;
 use windrow::{CollectorKind, Config, Val};
-use windrow_wasm::{Engine, Error, Extern, TrapKind};
+use windrow_wasm::{Error, Extern, TrapKind};
 
 #[test]
 fn arithmetic_and_control_flow() {
@@ -307,7 +308,7 @@ fn a_full_heap_says_what_was_needed_and_what_the_limit_is() {
     let limit = 4 << 20;
     for &collector in CollectorKind::ALL {
         let engine =
-            Engine::new(&Config::new().collector(collector).heap_max_bytes(limit)).unwrap();
+            unwinders::engine(&Config::new().collector(collector).heap_max_bytes(limit)).unwrap();
         let mut program = Program::new(&engine, text);
         let trap = program.trap("fill", &[]);
         match &trap.kind {

@@ -4,7 +4,8 @@
 //! loop parameters, in exceptions, tables, globals, arrays and objects, sends them through calls of
 //! every kind and through the host, allocates all the time, and folds what it sees into a checksum.
 //! Under zeal every allocation moves every object, so a reference that a stack map misses is stale
-//! at its next use; one taken for dead is null, which only the interpreter can tell. Recorders around
+//! at its next use; one taken for dead is null, which only the interpreter can tell. Both unwinders walk
+//! before each collection and have to agree; the one or the other finds the references. Recorders around
 //! the collectors tell of a missed barrier. In builds with debug assertions every function passes the
 //! checker of safepoints on the way.
 //!
@@ -15,6 +16,7 @@ mod program;
 mod ways;
 mod writer;
 
+use crate::unwinders;
 use program::statements;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
@@ -24,14 +26,15 @@ use windrow::{
     ValType, Zeal,
 };
 use windrow_testkit::{Effort, Recorder};
-use windrow_wasm::{Engine, Error, Linker, Module};
+use windrow_wasm::{Engine, EngineOptions, Error, Linker, Module, Unwinder};
 
 /// Cases where the environment asks for no other number.
 const CASES: u32 = 128;
 
 /// The result of a program, whose host functions collect.
-fn run(config: &Config, text: &str) -> i32 {
-    let engine = Engine::new(config).unwrap();
+fn run(config: &Config, unwinder: Unwinder, text: &str) -> i32 {
+    let options = EngineOptions::new().unwinder(unwinder);
+    let engine = Engine::with_options(config, options).unwrap();
     let module = Module::new(&engine, text.as_bytes()).unwrap();
     let mut store = engine.new_store().unwrap();
     let mut linker = Linker::new(&engine);
@@ -94,12 +97,13 @@ fn compiled_code_does_what_an_interpreter_does() {
         rng_seed: RngSeed::Fixed(effort.seed),
         ..ProptestConfig::default()
     };
-    let configs = configs();
-    let cases = (statements(), 0..configs.len());
-    let outcome = TestRunner::new(config).run(&cases, |(statements, index)| {
+    let (configs, unwinders) = (configs(), unwinders::each());
+    let cases = (statements(), 0..configs.len(), 0..unwinders.len());
+    let outcome = TestRunner::new(config).run(&cases, |(statements, index, unwinder)| {
         let (text, expected) = (writer::module(&statements), oracle::run(&statements));
-        let (name, config) = &configs[index];
-        prop_assert_eq!(run(config, &text), expected, "{}, in\n{}", name, text);
+        let ((name, config), unwinder) = (&configs[index], unwinders[unwinder]);
+        let found = run(config, unwinder, &text);
+        prop_assert_eq!(found, expected, "{}, {:?}, in\n{}", name, unwinder, text);
         Ok(())
     });
     outcome.unwrap();
@@ -130,6 +134,9 @@ fn every_way_ends_with_the_same_reference() {
     let statements: Vec<_> = [new].into_iter().chain(through).collect();
     let (text, expected) = (writer::module(&statements), oracle::run(&statements));
     for (name, config) in configs() {
-        assert_eq!(run(&config, &text), expected, "{name}");
+        for unwinder in unwinders::each() {
+            let found = run(&config, unwinder, &text);
+            assert_eq!(found, expected, "{name}, {unwinder:?}");
+        }
     }
 }

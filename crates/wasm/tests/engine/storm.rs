@@ -1,9 +1,10 @@
 //! A storm of host values: made by the million from compiled code, few alive at a time.
 
+use crate::unwinders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use windrow::{CollectorKind, Config, FuncType, HostValue, Ref, Val, ValType};
-use windrow_wasm::{Engine, Error, Linker, Module};
+use windrow_wasm::{Error, Linker, Module};
 
 /// Values of the table, which live for so many steps.
 const KEPT: usize = 1000;
@@ -51,7 +52,7 @@ fn each_value_is_dropped_once_and_few_wait_for_it() {
         let count = values();
         let drops: Arc<[AtomicU8]> = (0..count).map(|_| AtomicU8::new(0)).collect();
         let most = Arc::new(AtomicUsize::new(0));
-        let engine = Engine::new(&Config::new().collector(kind)).unwrap();
+        let engine = unwinders::engine(&Config::new().collector(kind)).unwrap();
         let module = Module::new(&engine, text.as_bytes()).unwrap();
         let mut store = engine.new_store().unwrap();
         let mut linker = Linker::new(&engine);

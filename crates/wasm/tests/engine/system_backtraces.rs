@@ -6,6 +6,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
+use crate::unwinders;
 use std::backtrace::Backtrace;
 use std::sync::{Arc, Mutex};
 use windrow::{Config, FuncType, Store, Val, ValType};
@@ -93,7 +94,7 @@ fn counts(trace: &str) -> [usize; 4] {
 
 #[test]
 fn a_host_functions_backtrace_shows_who_called_the_program() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let mut program = program(&engine);
     assert_eq!(enter_from_the_test(&mut program, 7), 7 + 1 + 11 + 7);
     let seen = program.seen.lock().unwrap();
@@ -103,7 +104,7 @@ fn a_host_functions_backtrace_shows_who_called_the_program() {
 
 #[test]
 fn nested_entries_are_seen_through() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let mut program = program(&engine);
     assert_eq!(enter_from_the_test(&mut program, 1), 12 + 1 + 11 + 1);
     let seen = program.seen.lock().unwrap();
@@ -113,7 +114,7 @@ fn nested_entries_are_seen_through() {
 
 #[test]
 fn modules_come_and_go_while_others_look() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {

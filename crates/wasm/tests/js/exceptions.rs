@@ -1,8 +1,8 @@
 //! The tag of what JavaScript throws.
 
-use super::configs;
+use super::{configs, unwinders};
 use windrow::{Ref, Val};
-use windrow_wasm::{Engine, Error, Exception, Linker, Module, js};
+use windrow_wasm::{Error, Exception, Linker, Module, js};
 
 const THROWS: &str = r#"(module
     (import "WebAssembly" "JSTag" (tag $js (param externref)))
@@ -30,7 +30,7 @@ const CATCHES: &str = r#"(module
 #[test]
 fn instances_of_a_store_share_the_tag_of_javascripts_exceptions() {
     for config in configs() {
-        let engine = Engine::new(&config).unwrap();
+        let engine = unwinders::engine(&config).unwrap();
         let compile = |text: &str| Module::new(&engine, text.as_bytes()).unwrap();
         let (throws, catches) = (compile(THROWS), compile(CATCHES));
         for _ in 0..2 {

@@ -8,9 +8,11 @@ mod constants;
 mod exceptions;
 mod j2cl;
 mod strings;
+#[path = "../support/unwinders.rs"]
+mod unwinders;
 
 use windrow::{CollectorKind, Config, MemoryKind, Ref, Store, Val};
-use windrow_wasm::{Engine, Error, Instance, Module, TrapKind, js};
+use windrow_wasm::{Error, Instance, Module, TrapKind, js};
 
 /// Every memory.
 const MEMORIES: [MemoryKind; 2] = [MemoryKind::Guarded, MemoryKind::Checked];
@@ -40,7 +42,7 @@ struct Program {
 
 impl Program {
     fn new(config: &Config, module: &[u8]) -> Result<Self, Error> {
-        let engine = Engine::new(config)?;
+        let engine = unwinders::engine(config)?;
         let module = Module::new(&engine, module)?;
         let mut store = engine.new_store().unwrap();
         let instance = js::linker(&engine)?.instantiate(&mut store, &module)?;

@@ -1,8 +1,11 @@
 //! Runs a program's export to its end, in a store of its own.
 
+#[path = "unwinders.rs"]
+pub(crate) mod unwinders;
+
 use std::path::Path;
 use windrow::{Config, Statistics, Store, Val};
-use windrow_wasm::{Engine, Error, Linker, Module};
+use windrow_wasm::{Engine, EngineOptions, Error, Linker, Module};
 
 /// How a program ended.
 pub(crate) struct Outcome {
@@ -12,9 +15,15 @@ pub(crate) struct Outcome {
     pub(crate) store: Store,
 }
 
-/// Calls an export of a module, which imports nothing, with the default stack.
-pub(crate) fn run(config: &Config, module: &Path, export: &str, args: &[Val]) -> Outcome {
-    let engine = Engine::new(config).expect("an engine");
+/// Calls an export of a module, which imports nothing.
+pub(crate) fn run(
+    config: &Config,
+    options: EngineOptions,
+    module: &Path,
+    export: &str,
+    args: &[Val],
+) -> Outcome {
+    let engine = Engine::with_options(config, options).expect("an engine");
     let bytes = std::fs::read(module).expect("the program is there");
     let module = Module::new(&engine, &bytes).expect("the program is valid");
     let mut store = engine.new_store().expect("a store");
