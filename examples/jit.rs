@@ -41,7 +41,7 @@ use windrow::{
 };
 use windrow_cranelift::{
     Emitter, Extension, HostCalls, IsaOptions, Known, Place, RefFrame, RefVar, SlowPath,
-    check_stack, compile, entry_trampoline, exit_trampoline, native_isa,
+    UnwindTables, check_stack, compile, entry_trampoline, exit_trampoline, native_isa,
 };
 use windrow_stack::{
     CodeHandle, CodeRange, CodeRegistry, CompiledFrames, EntryFn, EntryGate, Unwinder,
@@ -230,6 +230,7 @@ impl Code {
             .define_function_bytes(id, compiled.alignment.into(), &compiled.code, &[])?;
         self.module.finalize_definitions()?;
         let start = self.module.get_finalized_function(id).expose_provenance();
+        let eh_frame = UnwindTables::new(&*self.isa).eh_frame([(start, &compiled)])?;
         self.registered.push(self.registry.register(CodeRange {
             start,
             len: compiled.code.len(),
@@ -237,6 +238,7 @@ impl Code {
             handlers: compiled.handlers,
             traps: compiled.traps,
             functions: Vec::new(),
+            eh_frame: eh_frame.into(),
         })?);
         Ok(start)
     }

@@ -39,7 +39,7 @@ pub(crate) struct Row {
     /// Registers whose words are lost.
     lost: Set,
     /// Where the saved registers lie, in words from the frame's end.
-    offsets: [i16; Register::COUNT],
+    offsets: [i16; Register::PLACES],
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -75,7 +75,7 @@ impl Row {
             kind: if is_signal { Kind::Signal } else { Kind::Call },
             saved: 0,
             lost: 0,
-            offsets: [0; Register::COUNT],
+            offsets: [0; Register::PLACES],
         };
         match row.register(return_address) {
             Some(RegisterRule::Undefined) => {
@@ -153,6 +153,7 @@ impl Row {
     }
 
     /// Finds the end and then [the caller](Self::caller).
+    #[inline(always)]
     pub(crate) fn step<M: StackMemory>(
         &self,
         memory: &M,
@@ -175,30 +176,50 @@ impl Row {
         registers: &mut Registers,
         end: usize,
     ) -> Result<Step, WalkFault> {
-        if self.kind == Kind::Outermost {
-            return Ok(Step::Outermost);
-        }
-        let in_link_register = self.kind == Kind::Leaf;
-        check_rise(registers, end, in_link_register)?;
-        let return_address = if in_link_register {
-            link_register()
-                .and_then(|link| registers.get(link))
-                .ok_or(WalkFault::UnknownRegister)?
-        } else {
-            read(memory, end, self.offsets[RETURN])?.0
+        let return_address = match self.kind {
+            Kind::Call => {
+                if end <= registers.sp() {
+                    return Err(WalkFault::NotRising);
+                }
+                read(memory, end, self.offsets[RETURN])?.0
+            }
+            Kind::Outermost => return Ok(Step::Outermost),
+            Kind::Leaf | Kind::Signal => self.unusual_return_address(memory, registers, end)?,
         };
         registers.set_all_saved(self.saved.into(), |position| {
             read(memory, end, self.offsets[position])
         })?;
-        let mut left = self.lost;
-        while left != 0 {
-            let position = left.trailing_zeros() as usize;
-            left &= left - 1;
-            registers.forget(Register::BY_POSITION[position]);
+        if self.lost != 0 {
+            self.forget_lost(registers);
         }
         registers.set(Register::STACK_POINTER, end);
         registers.pc = pc_of_caller(return_address, self.kind == Kind::Signal);
         Ok(Step::Caller(end))
+    }
+
+    #[cold]
+    fn unusual_return_address<M: StackMemory>(
+        &self,
+        memory: &M,
+        registers: &Registers,
+        end: usize,
+    ) -> Result<usize, WalkFault> {
+        let in_link_register = self.kind == Kind::Leaf;
+        check_rise(registers, end, in_link_register)?;
+        if !in_link_register {
+            return Ok(read(memory, end, self.offsets[RETURN])?.0);
+        }
+        link_register()
+            .and_then(|link| registers.get(link))
+            .ok_or(WalkFault::UnknownRegister)
+    }
+
+    #[cold]
+    fn forget_lost(&self, registers: &mut Registers) {
+        let lost = |register: &Register| self.lost >> register.position() & 1 != 0;
+        for register in Register::BY_POSITION.into_iter().filter(lost) {
+            registers.forget(register);
+        }
     }
 }
 

@@ -60,12 +60,11 @@ impl Walker {
             Unwinder::FramePointers => &BY_FRAME_POINTERS,
             Unwinder::Dwarf => &BY_TABLES,
         };
-        let mut walker = Self {
-            unwinder,
-            cache: kept.take(),
-        };
+        // Gone already where a thread ends, which may still walk.
+        let cache = kept.try_with(RefCell::take).unwrap_or_default();
+        let mut walker = Self { unwinder, cache };
         let result = walk(&mut walker);
-        kept.set(walker.cache);
+        let _ended = kept.try_with(|kept| kept.replace(walker.cache));
         result
     }
 

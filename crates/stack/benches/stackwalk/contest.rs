@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use windrow_core::{Activation, GcRef, RootKind, RootVisitor};
-use windrow_stack::{CodeReader, SuspendedStack, SystemFrames, Unwinder, Walker};
+use windrow_stack::{CodeReader, StackMemory, SuspendedStack, SystemFrames, Unwinder, Walker};
 
 /// Frames of the stacks.
 const DEPTHS: [u32; 3] = [10, 1000, 50_000];
@@ -234,11 +234,8 @@ fn count_by_framehop(
     let sp = exit_fp - below.unwrap_or(0) as usize;
     let mut registers = UnwindRegsX86_64::new(exit_pc as u64, sp as u64, exit_fp as u64);
     let mut read = |address: u64| {
-        usize::try_from(address)
-            .ok()
-            .and_then(|address| windrow_stack::StackMemory::word(stack, address))
-            .map(|word| word as u64)
-            .ok_or(())
+        let word = usize::try_from(address).ok().and_then(|at| stack.word(at));
+        word.map(|word| word as u64).ok_or(())
     };
     let mut pc = FrameAddress::from_return_address(exit_pc as u64).unwrap();
     let mut frames = 0;

@@ -357,12 +357,12 @@ fn many_fibers_of_one_isolate_take_turns() {
             0 => Unwinder::FramePointers,
             _ => Unwinder::Dwarf,
         };
-        let held = collect(&guest, unwinder, 1 << 20).len();
+        let held = u32::try_from(collect(&guest, unwinder, 1 << 20).len()).unwrap();
         let mut expected = 0;
         for index in 0..FIBERS {
             if (1..=TURNS).contains(&turns[index as usize]) {
                 moved[index as usize] += 1;
-                expected += index as usize + 1 + 2;
+                expected += index + 1 + 2;
             }
         }
         assert_eq!(held, expected);
