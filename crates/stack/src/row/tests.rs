@@ -281,3 +281,22 @@ fn only_a_leaf_at_an_instruction_may_have_an_empty_frame() {
     assert_eq!(caller.pc, CodeAddress::Return(CODE + 0x30));
     assert_eq!(caller.sp(), BASE);
 }
+
+/// The return address in a register that stays as it is: each frame leads to one like it, for ever.
+#[test]
+fn a_walk_whose_return_addresses_are_in_no_memory_ends_with_the_stack() {
+    let other = Register::BY_POSITION[2];
+    let column = u8::try_from(RETURN_ADDRESS).unwrap();
+    // DW_CFA_register.
+    let code = [&def_cfa(SP, 16)[..], &[0x09, column, dwarf(other)]].concat();
+    let table = table("", &code, &[]);
+    let memory = stack();
+    let mut frame = registers(BASE);
+    frame.set(other, CODE + 5);
+    for step in 1..=5 {
+        let end = table.caller(&memory, &mut frame).unwrap();
+        assert_eq!(end, Some(BASE + 16 * step));
+    }
+    let beyond = table.caller(&memory, &mut frame);
+    assert_eq!(beyond, Err(WalkFault::Unreadable));
+}
