@@ -8,8 +8,9 @@
 //! `windrow-stack` finds the roots in its frames; `examples/jit.rs` shows the whole path.
 
 pub use windrow_core::{
-    ARRAY_LENGTH_OFFSET, Activation, ActivationList, Activations, Addressing, AllocSpec, CodeAbi,
-    Corruption, ExternError, FIRST_OBJECT_OFFSET, FunctionEntry, FunctionId, GUARD_BYTES, GcRef,
-    HEADER_BYTES, Isolate, MutatorAbi, MutatorState, ObjectRef, OwnedHandle, RootKind, RootSource,
-    RootVisitor, ScopeMark, ScopedHandle, Shape, ShapeKind, StateOffset, TypeTables, WriteBarrier,
+    ARRAY_LENGTH_OFFSET, Activation, ActivationList, Activations, ActivationsAside, Addressing,
+    AllocSpec, CodeAbi, Corruption, ExternError, FIRST_OBJECT_OFFSET, FunctionEntry, FunctionId,
+    GUARD_BYTES, GcRef, HEADER_BYTES, Isolate, MutatorAbi, MutatorState, ObjectRef, OwnedHandle,
+    RootKind, RootSource, RootVisitor, ScopeMark, ScopedHandle, Shape, ShapeKind, StateOffset,
+    TypeTables, WriteBarrier,
 };

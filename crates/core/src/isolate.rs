@@ -244,7 +244,7 @@ impl Isolate {
         self.activations.leave(&mut self.state.activation);
     }
 
-    /// The open activations, innermost first.
+    /// The open activations of the running stack, innermost first, and those set aside.
     #[must_use]
     pub fn activations(&self) -> ActivationList<'_> {
         ActivationList {

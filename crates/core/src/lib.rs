@@ -48,7 +48,7 @@ mod isolate;
 mod error;
 
 pub use abi::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
-pub use activation::{Activation, Activations};
+pub use activation::{Activation, Activations, ActivationsAside};
 pub use chunks::ChunkPool;
 pub use collector::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,

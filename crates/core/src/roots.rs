@@ -66,12 +66,18 @@ pub struct ActivationList<'a> {
 }
 
 impl<'a> ActivationList<'a> {
-    /// The suspended activations, innermost first.
+    /// The suspended activations of the stack that runs, innermost first.
     pub fn iter(&self) -> impl Iterator<Item = Activation> + 'a {
         Some(self.current)
             .filter(Activation::is_suspended)
             .into_iter()
             .chain(self.outer.outer())
+    }
+
+    /// The same, and then those of [stacks that do not
+    /// run](crate::Isolate::set_activations_aside): all that hold roots.
+    pub fn of_all_stacks(&self) -> impl Iterator<Item = Activation> + 'a {
+        self.iter().chain(self.outer.aside())
     }
 }
 

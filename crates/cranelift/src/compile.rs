@@ -4,7 +4,7 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
-use cranelift_codegen::isa::unwind::{CfaUnwindInfo, UnwindInfo, UnwindInfoKind};
+use cranelift_codegen::isa::unwind::{CfaUnwindInfo, UnwindInfo, UnwindInfoKind, UnwindInst};
 use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget, MachTrap};
 use smallvec::SmallVec;
 use windrow_stack::{Handler, Location, Safepoint, TrapCode, TrapSite};
@@ -114,7 +114,9 @@ pub fn compile(
             reason: format!("{:?}", error.inner),
         });
     }
-    let compiled = context.compiled_code().expect("compiled just now");
+    let mut compiled = context.take_compiled_code().expect("compiled just now");
+    anchor_at_frame_pointer(&mut compiled.buffer.unwind_info);
+    let compiled = &compiled;
     let buffer = &compiled.buffer;
     let mut relocations = Vec::with_capacity(buffer.relocs().len());
     for reloc in buffer.relocs() {
@@ -155,6 +157,30 @@ pub fn compile(
         relocations,
         unwind: unwind(compiled, isa)?,
     })
+}
+
+/// Corrects where saved registers are said to lie in functions that make room for the arguments of a
+/// tail call. There the frame's beginning moves down before registers are saved; Cranelift counts their
+/// distances from where it was, but leaves the frame's end (CFA) at the frame pointer plus what a call
+/// pushes, so that they would be looked for as far below their places as the frame was moved. The
+/// return address and the caller's frame pointer lie at the frame pointer, so the end stays there and
+/// the distances are counted from it.
+fn anchor_at_frame_pointer(unwind_info: &mut [(u32, UnwindInst)]) {
+    let mut pushed_bytes = None;
+    for (_, inst) in unwind_info {
+        match inst {
+            UnwindInst::PushFrameRegs {
+                offset_upward_to_caller_sp,
+            } => pushed_bytes = Some(*offset_upward_to_caller_sp),
+            UnwindInst::DefineNewFrame {
+                offset_upward_to_caller_sp,
+                ..
+            } => {
+                *offset_upward_to_caller_sp = pushed_bytes.unwrap_or(*offset_upward_to_caller_sp);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What Cranelift knows of the prologue; nothing with settings that leave it out.

@@ -18,9 +18,10 @@ mod arch;
 mod arch;
 mod limit;
 mod signals;
+mod switch;
 
 pub use limit::HOST_RESERVE_BYTES;
-pub(crate) use limit::are_on_thread_stack;
+pub use switch::switch_stacks;
 
 use crate::StackError;
 use crate::backtrace::Backtrace;

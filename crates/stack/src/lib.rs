@@ -6,6 +6,14 @@
 //! left. [`CompiledFrames`], a root source, follows the frames in between at a collection and shows
 //! every reference their stack maps name.
 //!
+//! A runtime with fibers leaves each stack by `switch_stacks`: entries and activations then go with the
+//! stack they are on, and [`CompiledFrames`] shows the frames on all of them. A fiber as such, with the
+//! host's frames on it, is walked from its saved registers by [`Walker::stack_below`].
+//!
+//! None of this needs a collector: [`Walker`] walks any [`StackMemory`] from any [`Registers`], this
+//! thread's own stack included ([`SuspendedStack::of_thread`]), and [`Frames::visit_words`] shows
+//! references of any heap.
+//!
 //! Exceptions: a host call that ends in one looks for the [`Landing`] of its activation
 //! ([`CompiledFrames::find_handler`]) and returns it to the trampoline that called it, which jumps
 //! there through [`landing_address`]. Host frames are returned from, never jumped over.
@@ -67,6 +75,8 @@ mod roots;
 mod row;
 #[expect(unsafe_code, reason = "hands unwind tables to the system's unwinder")]
 mod system;
+#[expect(unsafe_code, reason = "asks the C library for the bounds of a stack")]
+mod thread_stack;
 mod trap;
 mod walk;
 mod walker;
@@ -77,7 +87,7 @@ pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite}
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
-pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address};
+pub use entry::{EntryFn, EntryGate, HOST_RESERVE_BYTES, landing_address, switch_stacks};
 pub use error::StackError;
 pub use frame_table::FrameTable;
 pub use landing::Landing;
@@ -94,3 +104,8 @@ pub use system::SystemFrames;
 pub use trap::Trap;
 pub use walk::{Frames, StackMemory, WalkError, WalkFault, WalkedFrame};
 pub use walker::{Unwinder, Walker};
+
+/// The code in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
 //! The live stack: the one place that reads and writes frames that other code will go back to.
 
+use crate::thread_stack::thread_stack;
 use crate::walk::{LINK_BYTES, StackMemory, WORD_BYTES};
 use std::ops::Range;
 use windrow_core::GcRef;
@@ -26,6 +27,23 @@ impl SuspendedStack {
             low,
             words: bounds.end.saturating_sub(low) / WORD_BYTES,
         }
+    }
+
+    /// The stack that the system gave this thread, from `low` out: for [`Registers::capture`], from the
+    /// [stack pointer](crate::Registers::sp) it found. `None` if `low` does not lie in it, and where the system
+    /// does not tell where it lies (elsewhere than on Linux with glibc).
+    ///
+    /// # Safety
+    /// As for [`Self::new`], but that it stays mapped: as long as the value lives, the thread does not
+    /// return from the function whose stack pointer `low` was, and uses the frames outside of it for
+    /// nothing else.
+    ///
+    /// [`Registers::capture`]: crate::Registers::capture
+    #[must_use]
+    pub unsafe fn of_thread(low: usize) -> Option<Self> {
+        let stack = thread_stack().filter(|stack| stack.contains(&low))?;
+        // SAFETY: the stack stays mapped while the thread runs; the caller promises the rest.
+        Some(unsafe { Self::new(low..stack.end) })
     }
 
     /// From `low` up to the link words of an entry's frame.

@@ -20,16 +20,28 @@ impl Frames<'_, SuspendedStack> {
         heap_base: usize,
         visitor: &mut dyn RootVisitor,
     ) -> Result<u64, WalkError> {
+        self.visit_with(HeapRoots { heap_base, visitor })
+    }
+
+    /// As [`Self::visit_roots`] for a heap of one's own: shows the word in each place as it is, be it
+    /// an address or an offset.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn visit_words(self, visit: impl FnMut(&mut usize)) -> Result<u64, WalkError> {
+        self.visit_with(Words(visit))
+    }
+
+    fn visit_with(self, visitor: impl PlaceVisitor) -> Result<u64, WalkError> {
         match self.goes_by_tables() {
-            true => self.visit_all::<true>(heap_base, visitor),
-            false => self.visit_all::<false>(heap_base, visitor),
+            true => self.visit_all::<true>(visitor),
+            false => self.visit_all::<false>(visitor),
         }
     }
 
     fn visit_all<const TABLES: bool>(
         mut self,
-        heap_base: usize,
-        visitor: &mut dyn RootVisitor,
+        mut visitor: impl PlaceVisitor,
     ) -> Result<u64, WalkError> {
         let stack = self.memory();
         while self.advance::<TABLES>()? {
@@ -37,10 +49,9 @@ impl Frames<'_, SuspendedStack> {
             let references = References {
                 stack,
                 registers: self.registers(),
-                heap_base,
             };
             references
-                .visit(frame.locations, visitor)
+                .visit(frame.locations, &mut visitor)
                 .map_err(|fault| WalkError {
                     frame: self.walked() - 1,
                     pc: frame.pc.address(),
@@ -52,11 +63,80 @@ impl Frames<'_, SuspendedStack> {
     }
 }
 
+/// Sees the places of references.
+trait PlaceVisitor {
+    /// Shows what lies in a place, and stores what becomes of it.
+    fn visit(&mut self, references: &References<'_>, place: Location) -> Result<(), WalkFault>;
+}
+
+/// Shows references of a heap at some address.
+struct HeapRoots<'a> {
+    heap_base: usize,
+    visitor: &'a mut dyn RootVisitor,
+}
+
+/// Shows words.
+struct Words<F>(F);
+
+impl PlaceVisitor for HeapRoots<'_> {
+    #[inline(always)]
+    fn visit(&mut self, references: &References<'_>, place: Location) -> Result<(), WalkFault> {
+        match place.encoding() {
+            Encoding::Offset32 => {
+                let address = references.address(place)?;
+                let before = references.stack.reference(address);
+                let before = before.ok_or(WalkFault::Unreadable)?;
+                let mut slot = before;
+                self.visitor.visit(RootKind::Frame, &mut slot);
+                if slot != before {
+                    references.stack.replace_reference(address, slot);
+                }
+                Ok(())
+            }
+            Encoding::BasePlusOffset64 => {
+                let before = references.load(place)?;
+                let mut slot = self.decode(before)?;
+                self.visitor.visit(RootKind::Frame, &mut slot);
+                references.store(place, self.encode(slot))
+            }
+        }
+    }
+}
+
+impl HeapRoots<'_> {
+    fn decode(&self, word: usize) -> Result<GcRef, WalkFault> {
+        if word == 0 {
+            return Ok(GcRef::NULL);
+        }
+        u32::try_from(word.wrapping_sub(self.heap_base))
+            .map(GcRef::from_bits)
+            .map_err(|_| WalkFault::WildPointer)
+    }
+
+    fn encode(&self, reference: GcRef) -> usize {
+        match reference.bits() {
+            0 => 0,
+            bits => self.heap_base.wrapping_add(bits as usize),
+        }
+    }
+}
+
+impl<F: FnMut(&mut usize)> PlaceVisitor for Words<F> {
+    fn visit(&mut self, references: &References<'_>, place: Location) -> Result<(), WalkFault> {
+        let before = references.load(place)?;
+        let mut word = before;
+        (self.0)(&mut word);
+        if word == before {
+            return Ok(());
+        }
+        references.store(place, word)
+    }
+}
+
 /// The references of one frame.
 struct References<'a> {
     stack: &'a SuspendedStack,
     registers: &'a Registers,
-    heap_base: usize,
 }
 
 impl References<'_> {
@@ -64,7 +144,7 @@ impl References<'_> {
     fn visit(
         &self,
         locations: &[Location],
-        visitor: &mut dyn RootVisitor,
+        visitor: &mut impl PlaceVisitor,
     ) -> Result<(), WalkFault> {
         // Derived pointers come last.
         if locations.last().is_some_and(|last| last.base().is_some()) {
@@ -72,34 +152,7 @@ impl References<'_> {
         }
         locations
             .iter()
-            .try_for_each(|location| self.visit_one(*location, visitor))
-    }
-
-    #[inline(always)]
-    fn visit_one(
-        &self,
-        location: Location,
-        visitor: &mut dyn RootVisitor,
-    ) -> Result<(), WalkFault> {
-        let address = self.address(location)?;
-        match location.encoding() {
-            Encoding::Offset32 => {
-                let before = self.stack.reference(address);
-                let before = before.ok_or(WalkFault::Unreadable)?;
-                let mut slot = before;
-                visitor.visit(RootKind::Frame, &mut slot);
-                if slot != before {
-                    self.stack.replace_reference(address, slot);
-                }
-            }
-            Encoding::BasePlusOffset64 => {
-                let before = self.load(location)?;
-                let mut slot = self.decode(before)?;
-                visitor.visit(RootKind::Frame, &mut slot);
-                self.store(location, self.encode(slot))?;
-            }
-        }
-        Ok(())
+            .try_for_each(|location| visitor.visit(self, *location))
     }
 
     /// As [`Self::visit`], and moves what is derived along with its base.
@@ -107,7 +160,7 @@ impl References<'_> {
     fn visit_with_derived(
         &self,
         locations: &[Location],
-        visitor: &mut dyn RootVisitor,
+        visitor: &mut impl PlaceVisitor,
     ) -> Result<(), WalkFault> {
         let mut before = SmallVec::<[usize; 16]>::new();
         for location in locations {
@@ -115,7 +168,7 @@ impl References<'_> {
         }
         for (position, location) in locations.iter().enumerate() {
             let Some(base) = location.base() else {
-                self.visit_one(*location, visitor)?;
+                visitor.visit(self, *location)?;
                 continue;
             };
             let moved = self.load(locations[base])?.wrapping_sub(before[base]);
@@ -155,21 +208,5 @@ impl References<'_> {
             Encoding::BasePlusOffset64 => self.stack.replace_word(address, word),
         }
         Ok(())
-    }
-
-    fn decode(&self, word: usize) -> Result<GcRef, WalkFault> {
-        if word == 0 {
-            return Ok(GcRef::NULL);
-        }
-        u32::try_from(word.wrapping_sub(self.heap_base))
-            .map(GcRef::from_bits)
-            .map_err(|_| WalkFault::WildPointer)
-    }
-
-    fn encode(&self, reference: GcRef) -> usize {
-        match reference.bits() {
-            0 => 0,
-            bits => self.heap_base.wrapping_add(bits as usize),
-        }
     }
 }

@@ -35,6 +35,9 @@ impl Register {
     /// How many there are.
     pub const COUNT: usize = NUMBERS.len();
 
+    /// Places in arrays with one for each: a power of two, so that an index needs no comparison.
+    pub(crate) const PLACES: usize = Self::COUNT.next_power_of_two();
+
     /// The stack pointer.
     pub const STACK_POINTER: Self = Self(0);
 
@@ -77,7 +80,7 @@ impl Register {
     #[must_use]
     #[inline(always)]
     pub const fn position(self) -> usize {
-        self.0 as usize
+        self.0 as usize % Self::PLACES
     }
 }
 
@@ -117,9 +120,9 @@ impl CodeAddress {
 pub struct Registers {
     /// Where the frame stands.
     pub pc: CodeAddress,
-    words: [usize; Register::COUNT],
+    words: [usize; Register::PLACES],
     /// Where in memory each register's word lies; zero for one that no frame further in saved.
-    homes: [usize; Register::COUNT],
+    homes: [usize; Register::PLACES],
     /// A bit for each register whose word is known. Written only where it changes: a byte written and
     /// a word read right after cost a dozen cycles.
     known: u32,
@@ -131,8 +134,8 @@ impl Registers {
     pub const fn at(pc: CodeAddress) -> Self {
         Self {
             pc,
-            words: [0; Register::COUNT],
-            homes: [0; Register::COUNT],
+            words: [0; Register::PLACES],
+            homes: [0; Register::PLACES],
             known: 0,
         }
     }
@@ -192,7 +195,7 @@ impl Registers {
     ) -> Result<(), E> {
         let mut left = set;
         while left != 0 {
-            let position = left.trailing_zeros() as usize;
+            let position = left.trailing_zeros() as usize % Register::PLACES;
             left &= left - 1;
             (self.words[position], self.homes[position]) = saved(position)?;
         }

@@ -118,6 +118,8 @@ struct Tables {
     locations: LocationPool,
     safepoints: usize,
     generation: u64,
+    /// How many ranges were ever registered.
+    additions: u64,
 }
 
 impl Default for Tables {
@@ -128,6 +130,7 @@ impl Default for Tables {
             locations: LocationPool::default(),
             safepoints: 0,
             generation: next_generation(),
+            additions: 0,
         }
     }
 }
@@ -172,6 +175,7 @@ impl CodeRegistry {
             handlers,
             locations,
             safepoints,
+            additions,
             ..
         } = &mut *tables;
         if let Some((&other_start, other)) = ranges.range(..start + len).next_back()
@@ -204,6 +208,7 @@ impl CodeRegistry {
             functions: code.functions.into(),
             unwind_table,
         };
+        *additions += 1;
         *safepoints += range.safepoints.len();
         for handler in &code.handlers {
             handlers.insert(
@@ -316,6 +321,12 @@ impl CodeReader<'_> {
     #[inline]
     pub fn generation(&self) -> u64 {
         self.tables.generation
+    }
+
+    /// Changes when code is registered: what was learnt of code that was not, in one generation, may
+    /// hold no longer.
+    pub(crate) fn additions(&self) -> u64 {
+        self.tables.additions
     }
 
     /// The call that returns to `address`, or `None` where no registered code can have made one.

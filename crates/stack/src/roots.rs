@@ -1,7 +1,7 @@
 //! Compiled frames as a root source.
 //!
-//! For each suspended activation of the isolate and each of its frames, the references that the stack
-//! map names are shown to the visitor. Activations of other isolates are not in the list, so their
+//! For each suspended activation of the isolate, on whatever stack, and each of its frames, the
+//! references that the stack map names are shown to the visitor. Activations of other isolates are not in the list, so their
 //! frames are never seen even where the stack holds both in turn. Costs a few nanoseconds a frame plus
 //! the visitor's work; allocates nothing but what walks remember of code.
 
@@ -32,9 +32,10 @@ impl CompiledFrames {
     ///
     /// # Safety
     /// For every isolate this becomes a root source of, whenever roots are visited:
-    /// * its activations are open, were entered through an
-    ///   [`EntryGate`](crate::EntryGate), and their exit words name the frame that called out of
-    ///   compiled code and the address it returns to;
+    /// * its activations are open, on the stack that runs or on others that were left as
+    ///   [`Isolate::set_activations_aside`](windrow_core::Isolate::set_activations_aside) demands; they
+    ///   were entered through an [`EntryGate`](crate::EntryGate), and their exit words name the frame
+    ///   that called out of compiled code and the address it returns to;
     /// * all code between exit and entry is known to `registry`, whose records of it are true; it keeps
     ///   frame pointers, or has unwind tables if those are to be followed. With unwind tables the
     ///   process's own code may lie between as well.
@@ -82,7 +83,7 @@ impl CompiledFrames {
         };
         let code = self.registry.read();
         Walker::of_thread(self.unwinder, |walker| {
-            let stack = stack_of(&code, activation);
+            let stack = stack_of(walker, &code, activation);
             innermost_handler(walker.activation(&stack, &code, activation), &code)
         })
     }
@@ -95,7 +96,7 @@ impl CompiledFrames {
         let mut trace = Backtrace::default();
         Walker::of_thread(self.unwinder, |walker| {
             for activation in activations.iter() {
-                let stack = stack_of(&code, activation);
+                let stack = stack_of(walker, &code, activation);
                 trace.extend(walker.activation(&stack, &code, activation), &code);
             }
         });
@@ -115,8 +116,8 @@ impl RootSource for CompiledFrames {
         }
         Walker::of_thread(self.unwinder, |walker| {
             let mut walked = 0;
-            for activation in activations.iter() {
-                let stack = stack_of(&code, activation);
+            for activation in activations.of_all_stacks() {
+                let stack = stack_of(walker, &code, activation);
                 let frames = walker.activation(&stack, &code, activation);
                 walked += frames
                     .visit_roots(self.heap_base, visitor)
@@ -131,42 +132,29 @@ impl RootSource for CompiledFrames {
 }
 
 /// The stack of a suspended activation of an isolate that [`CompiledFrames::new`] was told of.
-fn stack_of(code: &CodeReader<'_>, activation: Activation) -> SuspendedStack {
-    // The innermost frame reaches below its frame pointer by what its own stack map says; without one,
-    // no further than this frame where both are on one stack.
-    let map = code.call_site(activation.exit_pc);
-    let below = match map.and_then(|site| site.frame_bytes) {
-        Some(frame_bytes) => frame_bytes as usize,
-        None => bytes_from_here(activation.exit_fp),
+fn stack_of(walker: &mut Walker, code: &CodeReader<'_>, activation: Activation) -> SuspendedStack {
+    // The innermost frame reaches below its frame pointer by what its own stack map says, or else as far
+    // as its tables name words of it.
+    let below = match code.call_site(activation.exit_pc) {
+        Some(site) => match site.frame_bytes {
+            Some(frame_bytes) => frame_bytes as usize,
+            None => walker.bytes_below(code, activation.exit_pc, site.locations),
+        },
+        None => 0,
     };
     let low = activation.exit_fp.saturating_sub(below);
     // SAFETY: `CompiledFrames::new` was promised that the activation is open and that the registry
-    // tells the truth, so `low` is the innermost frame's stack pointer, or lies in a frame that called
-    // this function; the frames from there to the entry are suspended until the collection ends.
+    // tells the truth, so `low` is the innermost frame's stack pointer or lies above it in that frame;
+    // the frames from there to the entry are suspended until the collection ends.
     unsafe { SuspendedStack::of_activation(low, activation.entry_fp) }
-}
-
-/// How far up from a frame that waits for this function an address of the same stack lies; zero if it
-/// is another stack's, or may be.
-fn bytes_from_here(address: usize) -> usize {
-    let here = 0_u8;
-    let here = (&raw const here).addr();
-    #[cfg(all(
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    ))]
-    if crate::entry::are_on_thread_stack([here, address]) {
-        return address.saturating_sub(here);
-    }
-    0
 }
 
 /// Walks with both unwinders and compares frames and places of references.
 fn cross_check(code: &CodeReader<'_>, activations: ActivationList<'_>) -> Result<(), WalkError> {
     Walker::of_thread(Unwinder::FramePointers, |by_frame_pointers| {
         Walker::of_thread(Unwinder::Dwarf, |by_tables| {
-            for activation in activations.iter() {
-                let stack = stack_of(code, activation);
+            for activation in activations.of_all_stacks() {
+                let stack = stack_of(by_tables, code, activation);
                 let mut these = by_frame_pointers.activation(&stack, code, activation);
                 let mut those = by_tables.activation(&stack, code, activation);
                 loop {

@@ -39,7 +39,7 @@ pub(crate) struct Row {
     /// Registers whose words are lost.
     lost: Set,
     /// Where the saved registers lie, in words from the frame's end.
-    offsets: [i16; Register::COUNT],
+    offsets: [i16; Register::PLACES],
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -75,7 +75,7 @@ impl Row {
             kind: if is_signal { Kind::Signal } else { Kind::Call },
             saved: 0,
             lost: 0,
-            offsets: [0; Register::COUNT],
+            offsets: [0; Register::PLACES],
         };
         match row.register(return_address) {
             Some(RegisterRule::Undefined) => {
@@ -137,7 +137,23 @@ impl Row {
         Ok(base.wrapping_add_signed(self.end_offset as isize))
     }
 
+    /// How far below what this register holds the lowest word lies that the frame saved, if the frame
+    /// is measured from that register; else, or if none lies below, zero or less.
+    pub(crate) fn bytes_below(&self, register: Register) -> i64 {
+        if self.base != register {
+            return 0;
+        }
+        let saved = Register::BY_POSITION
+            .into_iter()
+            .filter(|register| self.saved >> register.position() & 1 != 0)
+            .map(|register| i64::from(self.offsets[register.position()]))
+            .min();
+        let lowest = saved.unwrap_or(0) * WORD_BYTES as i64;
+        -lowest - i64::from(self.end_offset)
+    }
+
     /// Finds the end and then [the caller](Self::caller).
+    #[inline(always)]
     pub(crate) fn step<M: StackMemory>(
         &self,
         memory: &M,
@@ -161,20 +177,15 @@ impl Row {
         registers: &mut Registers,
         end: usize,
     ) -> Result<Step, WalkFault> {
-        if self.kind == Kind::Outermost {
-            return Ok(Step::Outermost);
-        }
-        let in_link_register = self.kind == Kind::Leaf;
-        check_rise(registers, end, in_link_register)?;
-        let return_address = if in_link_register {
-            if matches!(registers.pc, CodeAddress::Return(_)) {
-                check_reach(memory, end)?;
+        let return_address = match self.kind {
+            Kind::Call => {
+                if end <= registers.sp() {
+                    return Err(WalkFault::NotRising);
+                }
+                read(memory, end, self.offsets[RETURN])?.0
             }
-            link_register()
-                .and_then(|link| registers.get(link))
-                .ok_or(WalkFault::UnknownRegister)?
-        } else {
-            read(memory, end, self.offsets[RETURN])?.0
+            Kind::Outermost => return Ok(Step::Outermost),
+            Kind::Leaf | Kind::Signal => self.unusual_return_address(memory, registers, end)?,
         };
         let saved = registers.set_all_saved(self.saved.into(), |position| {
             read(memory, end, self.offsets[position])
@@ -182,15 +193,40 @@ impl Row {
         if let Err(fault) = saved {
             self.set_those_saved(memory, registers, end, fault)?;
         }
-        let mut left = self.lost;
-        while left != 0 {
-            let position = left.trailing_zeros() as usize;
-            left &= left - 1;
-            registers.forget(Register::BY_POSITION[position]);
+        if self.lost != 0 {
+            self.forget_lost(registers);
         }
         registers.set(Register::STACK_POINTER, end);
         registers.pc = pc_of_caller(return_address, self.kind == Kind::Signal);
         Ok(Step::Caller(end))
+    }
+
+    #[cold]
+    fn unusual_return_address<M: StackMemory>(
+        &self,
+        memory: &M,
+        registers: &Registers,
+        end: usize,
+    ) -> Result<usize, WalkFault> {
+        let in_link_register = self.kind == Kind::Leaf;
+        check_rise(registers, end, in_link_register)?;
+        if !in_link_register {
+            return Ok(read(memory, end, self.offsets[RETURN])?.0);
+        }
+        if matches!(registers.pc, CodeAddress::Return(_)) {
+            check_reach(memory, end)?;
+        }
+        link_register()
+            .and_then(|link| registers.get(link))
+            .ok_or(WalkFault::UnknownRegister)
+    }
+
+    #[cold]
+    fn forget_lost(&self, registers: &mut Registers) {
+        let lost = |register: &Register| self.lost >> register.position() & 1 != 0;
+        for register in Register::BY_POSITION.into_iter().filter(lost) {
+            registers.forget(register);
+        }
     }
 }
 

@@ -151,9 +151,11 @@ impl From<WalkError> for HeapError {
 
 /// Where a walk ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
+pub(crate) enum End {
     /// At the entry stub's frame, which has this frame pointer.
     Entry(usize),
+    /// At the frame with this stack pointer, whatever it is.
+    Base(usize),
     /// At the outermost frame of a stack.
     Outermost,
     /// It has ended.
@@ -196,21 +198,8 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         Self::new(memory, code, unwinder, cache, registers, end)
     }
 
-    /// The frames from the one with these registers out to the entry of its activation, which has
-    /// this frame pointer, or the outermost frame of its stack.
-    pub(crate) fn from_registers(
-        memory: &'a M,
-        code: &'a CodeReader<'a>,
-        unwinder: Unwinder,
-        cache: &'a mut WalkCache,
-        registers: Registers,
-        entry_fp: Option<usize>,
-    ) -> Self {
-        let end = entry_fp.map_or(End::Outermost, End::Entry);
-        Self::new(memory, code, unwinder, cache, registers, end)
-    }
-
-    fn new(
+    /// The frames from the one with these registers out to `end`.
+    pub(crate) fn new(
         memory: &'a M,
         code: &'a CodeReader<'a>,
         unwinder: Unwinder,
@@ -417,6 +406,9 @@ impl<'a, M: StackMemory> Frames<'a, M> {
         match self.end {
             End::Reached => Ok(true),
             End::Outermost => Ok(self.registers.pc.address() == 0 || (!TABLES && fp == 0)),
+            End::Base(_) if self.walked == 0 => Ok(false),
+            End::Base(base) if self.frame.cfa > base => Err(WalkFault::OutOfBounds),
+            End::Base(base) => Ok(self.frame.cfa == base),
             End::Entry(entry_fp) if !TABLES => {
                 if fp > entry_fp {
                     return Err(WalkFault::OutOfBounds);
@@ -442,7 +434,7 @@ impl<'a, M: StackMemory> Frames<'a, M> {
     #[inline(always)]
     fn look_up<const TABLES: bool>(&mut self, pc: CodeAddress) -> Result<(), WalkFault> {
         let known = self.cache.known(self.code, pc, self.unwinder);
-        if !TABLES && !known.is_registered && self.end != End::Outermost {
+        if !TABLES && !known.is_registered && matches!(self.end, End::Entry(_)) {
             return Err(WalkFault::UnknownCode);
         }
         let site = self.code.site(known.site);

@@ -1,12 +1,24 @@
-//! Walks of a thread, and what they remember of the code they meet.
+//! Walks of a thread or of a stack that is suspended, and what they remember of the code they meet.
+//!
+//! A walk begins where compiled code was left ([`Walker::activation`]) or at registers: those captured
+//! here, a signal's, or those that a fiber was suspended with, behind the call that switched away
+//! ([`CodeAddress::Return`]). It ends at the entry of an activation ([`Walker::stretch`]), at a fiber's
+//! first function ([`Walker::stack_below`]) or where the thread began ([`Walker::stack`]).
+//!
+//! What a fiber begins with is no good end: glibc's `makecontext` leaves the address of code of its own
+//! as the first function's return address, which no call precedes, so that a table found for it would
+//! be another function's; other libraries lead on to the stack that resumed the fiber. So the end is
+//! told, as the stack pointer that the first function was called with. From `makecontext` it is known:
+//! the context's stack pointer, on x86-64 eight bytes more, since the return address is pushed already.
 
 use crate::address_cache::AddressCache;
 use crate::frame_section::{UnwindScratch, Unwinding};
+use crate::location::{Location, Place};
 use crate::process::{ImageEntry, Images};
-use crate::registers::{CodeAddress, Registers};
+use crate::registers::{CodeAddress, Register, Registers};
 use crate::registry::{CodeReader, SiteKey};
 use crate::row::{Row, Step};
-use crate::walk::{Frames, StackMemory, WalkFault};
+use crate::walk::{End, Frames, StackMemory, WalkFault};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use windrow_core::Activation;
@@ -48,12 +60,11 @@ impl Walker {
             Unwinder::FramePointers => &BY_FRAME_POINTERS,
             Unwinder::Dwarf => &BY_TABLES,
         };
-        let mut walker = Self {
-            unwinder,
-            cache: kept.take(),
-        };
+        // Gone already where a thread ends, which may still walk.
+        let cache = kept.try_with(RefCell::take).unwrap_or_default();
+        let mut walker = Self { unwinder, cache };
         let result = walk(&mut walker);
-        kept.set(walker.cache);
+        let _ended = kept.try_with(|kept| kept.replace(walker.cache));
         result
     }
 
@@ -68,7 +79,8 @@ impl Walker {
         Frames::of_activation(memory, code, self.unwinder, &mut self.cache, activation)
     }
 
-    /// The frames of the stack in `memory` from the one with these registers out to the outermost.
+    /// The frames of the stack in `memory` from the one with these registers out to the outermost: the
+    /// one whose return address is zero, or said to be undefined by its unwind table, as threads begin.
     #[must_use]
     pub fn stack<'a, M: StackMemory>(
         &'a mut self,
@@ -76,14 +88,23 @@ impl Walker {
         code: &'a CodeReader<'a>,
         registers: Registers,
     ) -> Frames<'a, M> {
-        Frames::from_registers(
-            memory,
-            code,
-            self.unwinder,
-            &mut self.cache,
-            registers,
-            None,
-        )
+        self.frames_to(memory, code, registers, End::Outermost)
+    }
+
+    /// As [`Self::stack`], out to the function that was called with the stack pointer at `base`: below
+    /// it lie its return address and all of its frame. What called it is not looked at, so this is the
+    /// walk for fibers: what starts them need not be code that can be walked.
+    ///
+    /// Anything but a frame that ends at `base` is an error.
+    #[must_use]
+    pub fn stack_below<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        registers: Registers,
+        base: usize,
+    ) -> Frames<'a, M> {
+        self.frames_to(memory, code, registers, End::Base(base))
     }
 
     /// As [`Self::stack`], out to the entry of an activation, whose stub has this frame pointer.
@@ -95,17 +116,56 @@ impl Walker {
         registers: Registers,
         entry_fp: usize,
     ) -> Frames<'a, M> {
+        self.frames_to(memory, code, registers, End::Entry(entry_fp))
+    }
+
+    fn frames_to<'a, M: StackMemory>(
+        &'a mut self,
+        memory: &'a M,
+        code: &'a CodeReader<'a>,
+        registers: Registers,
+        end: End,
+    ) -> Frames<'a, M> {
         let (unwinder, cache) = (self.unwinder, &mut self.cache);
-        Frames::from_registers(memory, code, unwinder, cache, registers, Some(entry_fp))
+        Frames::new(memory, code, unwinder, cache, registers, end)
+    }
+
+    /// How far below its frame pointer a frame's tables name words of it, where it waits for a call
+    /// that returns to `pc` and has references in these places.
+    pub(crate) fn bytes_below(
+        &mut self,
+        code: &CodeReader<'_>,
+        pc: usize,
+        locations: &[Location],
+    ) -> usize {
+        let places = locations.iter().map(|location| match location.place() {
+            Place::Memory(Register::FRAME_POINTER, offset) => -i64::from(offset),
+            _ => 0,
+        });
+        let saved = match self.unwinder {
+            Unwinder::FramePointers => 0,
+            Unwinder::Dwarf => {
+                self.cache.keep_for(code, self.unwinder);
+                let known = self
+                    .cache
+                    .known(code, CodeAddress::Return(pc), self.unwinder);
+                match self.cache.way(known.way) {
+                    Way::Row(row) => row.bytes_below(Register::FRAME_POINTER),
+                    _ => 0,
+                }
+            }
+        };
+        let below = places.chain([saved]).max().unwrap_or(0);
+        usize::try_from(below).unwrap_or(0)
     }
 }
 
 /// How to find the caller of a frame by unwind tables.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Way {
     /// By this row.
     Row(Row),
-    /// By interpreting this entry of the table of registered code.
+    /// By interpreting this entry of the table of the registered code that the frame stands in.
     Registered(usize),
     /// By interpreting this entry of one of the process's own tables.
     Image(ImageEntry),
@@ -137,10 +197,12 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct WalkCache {
     generation: u64,
+    /// How often the registry had been added to when code it did not know was kept, if some is.
+    foreign_at: Option<u64>,
     known: AddressCache<Known>,
-    /// Way `id` is at `id - 1`. Nearly all places share one of a few rows.
+    /// Way `id` is at `id - 1`. Nearly all places share one of a few.
     ways: Vec<Way>,
-    rows: HashMap<Row, WayId>,
+    ids: HashMap<Way, WayId>,
     /// The process's own code, once a walk met some.
     images: Option<Images>,
     scratch: Option<Box<UnwindScratch>>,
@@ -157,11 +219,14 @@ impl WalkCache {
         if is_old {
             self.images = None;
         }
-        if is_old || self.generation != code.generation() {
+        // Code of an image may have been registered since a walk met it.
+        let is_adopted = self.foreign_at.is_some_and(|at| at != code.additions());
+        if is_old || is_adopted || self.generation != code.generation() {
             self.generation = code.generation();
+            self.foreign_at = None;
             self.known.clear();
             self.ways.clear();
-            self.rows.clear();
+            self.ids.clear();
         }
     }
 
@@ -175,12 +240,11 @@ impl WalkCache {
     }
 
     fn add_way(&mut self, way: Way) -> WayId {
+        if way == Way::None {
+            return WayId::NONE;
+        }
         let next = WayId(u32::try_from(self.ways.len() + 1).unwrap_or(0));
-        let id = match way {
-            Way::None => return WayId::NONE,
-            Way::Row(row) => *self.rows.entry(row).or_insert(next),
-            Way::Registered(_) | Way::Image(_) => next,
-        };
+        let id = *self.ids.entry(way).or_insert(next);
         if id == next {
             self.ways.push(way);
         }
@@ -228,6 +292,9 @@ impl WalkCache {
             && (is_registered || known.way != WayId::NONE)
         {
             self.known.insert(address, known);
+            if !is_registered {
+                self.foreign_at = Some(code.additions());
+            }
         }
         known
     }
@@ -280,3 +347,6 @@ impl WalkCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! one of a collector or an embedder.
 
 use super::Isolate;
+use crate::activation::ActivationsAside;
 use crate::functions::{FunctionEntry, FunctionId};
 
 impl Isolate {
@@ -43,5 +44,30 @@ impl Isolate {
     pub unsafe fn set_embedder_word(&mut self, index: usize, value: u64) -> u64 {
         let word = self.state.embedder_words.get_mut(index);
         std::mem::replace(word.expect("there are four words"), value)
+    }
+
+    /// Sets the activations of the running stack aside, with its stack limit: to be called right before
+    /// another stack goes on. None is open then; collections still show the frames.
+    ///
+    /// # Safety
+    /// Before [`Self::put_activations_back`], no compiled code of this isolate goes on on this stack, and
+    /// the stack stays mapped, with its frames as they are.
+    pub unsafe fn set_activations_aside(&mut self) -> ActivationsAside {
+        let limit = std::mem::take(&mut self.state.stack_limit);
+        self.activations
+            .set_aside(&mut self.state.activation, limit)
+    }
+
+    /// Puts back what [`Self::set_activations_aside`] set aside: to be called once that stack goes on.
+    ///
+    /// # Panics
+    /// If another isolate set it aside, or an activation is open: the stack that ran before has not
+    /// set its own aside.
+    ///
+    /// # Safety
+    /// The calling stack is the one whose activations these are.
+    pub unsafe fn put_activations_back(&mut self, aside: ActivationsAside) {
+        let current = &mut self.state.activation;
+        self.state.stack_limit = self.activations.put_back(current, &aside);
     }
 }

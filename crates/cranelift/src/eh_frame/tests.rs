@@ -47,7 +47,7 @@ function %grows(i64) -> i64 tail {
     fn1 = u0:1 sig1
 block0(v0: i64):
     v1 = call fn0(v0)
-    return_call fn1(v1, v1, v1, v1, v1, v1, v1, v1, v1, v1, v1, v1)
+    return_call fn1(v0, v1, v1, v1, v1, v1, v1, v1, v1, v1, v1, v1)
 }
 function %saves(i64) -> i64 system_v {
     sig0 = (i64) -> i64 tail
@@ -188,8 +188,8 @@ fn what_was_in_a_register_that_a_call_preserves_is_found_in_the_frame() {
         .eh_frame(placed.iter().copied())
         .unwrap();
     let section = Section::new(&bytes, NativeEndian);
-    // `%keeps` and `%saves`, of the two conventions.
-    for position in [1, 4] {
+    // `%keeps` and `%saves`, of the two conventions, and `%grows`, whose frame moves down.
+    for position in [1, 3, 4] {
         let (address, function) = placed[position];
         let call = &function.safepoints[0];
         let row = row(&section, address + call.return_offset as usize - 1);

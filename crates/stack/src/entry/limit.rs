@@ -1,6 +1,6 @@
 //! How far down compiled code may take the stack.
 
-use std::cell::Cell;
+use crate::thread_stack::thread_stack;
 use std::ops::Range;
 
 /// Stack that compiled code always leaves below its limit, in bytes: for the host functions it
@@ -47,54 +47,6 @@ fn limit_within(
     };
     let of_outer = outer.filter(same_stack).map_or(0, |outer| outer.limit);
     own.max(of_thread).max(of_outer)
-}
-
-/// Whether both addresses lie in the stack that the system gave this thread.
-pub(crate) fn are_on_thread_stack(addresses: [usize; 2]) -> bool {
-    thread_stack().is_some_and(|stack| addresses.iter().all(|address| stack.contains(address)))
-}
-
-thread_local! {
-    static THREAD_STACK: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
-}
-
-/// The stack the system gave this thread, if it tells; asked once a thread.
-fn thread_stack() -> Option<Range<usize>> {
-    let (low, high) = THREAD_STACK.get().unwrap_or_else(|| {
-        let bounds = ask_thread_stack().unwrap_or((0, 0));
-        THREAD_STACK.set(Some(bounds));
-        bounds
-    });
-    (low < high).then_some(low..high)
-}
-
-/// Lowest usable address and end of this thread's stack. For the main thread the C library answers
-/// with the system's limit for its growth.
-#[cfg(target_env = "gnu")]
-fn ask_thread_stack() -> Option<(usize, usize)> {
-    use std::mem::MaybeUninit;
-    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
-    // SAFETY: asks about this very thread; fills the attributes in when it returns zero.
-    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
-        return None;
-    }
-    let (mut low, mut size_bytes, mut guard_bytes) = (std::ptr::null_mut(), 0, 0);
-    // SAFETY: the attributes were filled in above and are destroyed once, after their last use.
-    let answers = unsafe {
-        let attributes = attributes.as_mut_ptr();
-        let stack = libc::pthread_attr_getstack(attributes, &raw mut low, &raw mut size_bytes);
-        let guard = libc::pthread_attr_getguardsize(attributes, &raw mut guard_bytes);
-        libc::pthread_attr_destroy(attributes);
-        (stack, guard)
-    };
-    // Some versions count the guard as part of the stack; taking it off twice does no harm.
-    (answers == (0, 0)).then(|| (low.addr() + guard_bytes, low.addr() + size_bytes))
-}
-
-/// Other C libraries report only the part of the main thread's stack in use, which is no bound.
-#[cfg(not(target_env = "gnu"))]
-fn ask_thread_stack() -> Option<(usize, usize)> {
-    None
 }
 
 #[cfg(test)]
@@ -157,13 +109,5 @@ mod tests {
             limit_within(107 * MIB, MIB, foreign, Some(STACK)),
             106 * MIB
         );
-    }
-
-    #[cfg(target_env = "gnu")]
-    #[test]
-    fn this_thread_runs_on_its_stack() {
-        let local = 0_u8;
-        let stack = thread_stack().expect("the C library tells");
-        assert!(stack.contains(&(&raw const local).addr()));
     }
 }

@@ -136,6 +136,11 @@ impl<'a> Guest<'a> {
         unsafe { &*self.isolate }
     }
 
+    /// The isolate, for entries and switches.
+    pub(crate) fn isolate_pointer(&self) -> *mut Isolate {
+        self.isolate
+    }
+
     /// Shows every root to a visitor which adds `delta` to it; returns what it saw and how many
     /// frames there were.
     pub(crate) fn collect(&self, delta: u32) -> Result<(Vec<u32>, u64), HeapError> {
@@ -173,9 +178,9 @@ impl Drop for Guest<'_> {
 }
 
 /// A stand-in for a collector that moves everything.
-struct Mover {
-    delta: u32,
-    seen: Vec<u32>,
+pub(crate) struct Mover {
+    pub(crate) delta: u32,
+    pub(crate) seen: Vec<u32>,
 }
 
 impl RootVisitor for Mover {

@@ -16,6 +16,8 @@ mod guest;
 mod shapes;
 
 mod faults;
+mod fiber;
+mod fibers;
 mod nesting;
 mod roots;
 mod system;
