@@ -228,9 +228,7 @@ impl Row {
             registers.forget(register);
         }
     }
-}
 
-impl Row {
     /// Sets the registers that were saved, and makes unknown those that may not have been.
     #[cold]
     fn set_those_saved<M: StackMemory>(
