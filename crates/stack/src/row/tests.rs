@@ -234,11 +234,13 @@ fn expressions_are_interpreted() {
 fn an_expression_that_loops_or_asks_for_too_much_is_refused() {
     let sp = dwarf(SP);
     for expression in [
-        // DW_OP_skip to itself; an unknown register; a register's name; a byte of memory.
+        // DW_OP_skip to itself; an unknown register; a register's name; a byte of memory; a piece of
+        // more bytes than gimli can count in bits.
         &[0x2f, 0xfd, 0xff][..],
         &[0x70, 0],
         &[0x50 + sp],
         &[0x70 + sp, 0, 0x94, 1],
+        &[0x93, 255, 255, 255, 255, 255, 255, 255, 255, 0x7f],
         &[],
     ] {
         let len = u8::try_from(expression.len()).unwrap();
