@@ -84,7 +84,7 @@ fn walk(
 ) -> Walked {
     let stack = &case.stack;
     stack.reads.set(0);
-    let most = stack.words.len() + SLACK;
+    let most = stack.words.len() * WORD_BYTES + SLACK;
     let start = |walker: &mut Walker, look: &mut dyn FnMut(Frames<'_, Words>)| match until {
         Until::Entry => look(walker.stretch(stack, code, registers, case.entry_fp)),
         Until::Outermost => look(walker.stack(stack, code, registers)),
@@ -101,7 +101,12 @@ fn walk(
                     Ok(frame) => {
                         let registers = frames.registers();
                         walked.add(&frame, registers);
-                        assert!(walked.frames.len() <= most, "{unwinder:?}, {until:?}");
+                        let last = walked.frames.len().saturating_sub(6);
+                        assert!(
+                            last <= most,
+                            "{unwinder:?}, {until:?}: {:x?}",
+                            &walked.frames[last..]
+                        );
                     }
                     Err(error) => walked.error = Some(error),
                 }
@@ -109,6 +114,7 @@ fn walk(
             assert_eq!(frames.walked(), walked.frames.len() as u64);
             assert!(frames.next().is_none(), "it has ended");
         });
+        walked.check_rise();
         let reads = stack.reads.get();
         assert!(reads <= most * (1 + Register::COUNT), "{reads} reads");
         let places = walked.places.iter().flatten().flatten();
@@ -128,9 +134,6 @@ fn walk(
 
 impl Walked {
     fn add(&mut self, frame: &windrow_stack::WalkedFrame<'_>, registers: &Registers) {
-        if let Some(last) = self.frames.last() {
-            assert!(frame.cfa >= last.cfa, "{last:x?}, then {frame:x?}");
-        }
         let places = frame.locations.iter().map(|location| {
             let address = location.address(registers);
             if let Place::Memory(Register::STACK_POINTER, offset) = location.place() {
@@ -146,5 +149,17 @@ impl Walked {
             sp: frame.sp,
             cfa: frame.cfa,
         });
+    }
+
+    /// Each frame ends above the one it called; that the last one does not may be what is wrong with it.
+    fn check_rise(&self) {
+        let is_broken = |frame: usize| {
+            let error = self.error.as_ref();
+            error.is_some_and(|error| error.frame == frame as u64)
+        };
+        for (frame, two) in (1..).zip(self.frames.windows(2)) {
+            let rises = two[1].cfa >= two[0].cfa;
+            assert!(rises || is_broken(frame), "frame {frame}: {two:x?}");
+        }
     }
 }

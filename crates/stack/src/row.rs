@@ -213,6 +213,9 @@ impl Row {
         if !in_link_register {
             return Ok(read(memory, end, self.offsets[RETURN])?.0);
         }
+        if matches!(registers.pc, CodeAddress::Return(_)) {
+            check_reach(memory, end)?;
+        }
         link_register()
             .and_then(|link| registers.get(link))
             .ok_or(WalkFault::UnknownRegister)
@@ -225,9 +228,7 @@ impl Row {
             registers.forget(register);
         }
     }
-}
 
-impl Row {
     /// Sets the registers that were saved, and makes unknown those that may not have been.
     #[cold]
     fn set_those_saved<M: StackMemory>(
@@ -299,6 +300,14 @@ pub(crate) fn check_rise(
     }
 }
 
+/// Checks that a caller's stack pointer does not lie beyond the stack, where its return address was
+/// not read at a fixed distance from the frame's end: else a walk could go on as long as there are
+/// addresses.
+pub(crate) fn check_reach<M: StackMemory>(memory: &M, sp: usize) -> Result<(), WalkFault> {
+    let below = sp.wrapping_sub(1) / WORD_BYTES * WORD_BYTES;
+    memory.word(below).map(|_| ()).ok_or(WalkFault::Unreadable)
+}
+
 /// Whether a frame may have trapped before it saved the registers that its unwind table says are
 /// saved: Cranelift puts the trap of a stack check that fails behind the function, with the row of the
 /// code before it. The places are below the stack pointer then.
@@ -323,7 +332,7 @@ pub(crate) fn is_signing(register: gimli::Register) -> bool {
 }
 
 /// An offset in words, if it is one of whole words and not too far.
-fn words(offset: i64) -> Option<i16> {
+pub(crate) fn words(offset: i64) -> Option<i16> {
     let word_bytes = i64::try_from(WORD_BYTES).ok()?;
     (offset % word_bytes == 0)
         .then(|| i16::try_from(offset / word_bytes).ok())

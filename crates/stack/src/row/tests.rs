@@ -234,11 +234,13 @@ fn expressions_are_interpreted() {
 fn an_expression_that_loops_or_asks_for_too_much_is_refused() {
     let sp = dwarf(SP);
     for expression in [
-        // DW_OP_skip to itself; an unknown register; a register's name; a byte of memory.
+        // DW_OP_skip to itself; an unknown register; a register's name; a byte of memory; a piece of
+        // more bytes than gimli can count in bits.
         &[0x2f, 0xfd, 0xff][..],
         &[0x70, 0],
         &[0x50 + sp],
         &[0x70 + sp, 0, 0x94, 1],
+        &[0x93, 255, 255, 255, 255, 255, 255, 255, 255, 0x7f],
         &[],
     ] {
         let len = u8::try_from(expression.len()).unwrap();
@@ -280,4 +282,23 @@ fn only_a_leaf_at_an_instruction_may_have_an_empty_frame() {
     let (_, caller) = step(&table, frame).unwrap();
     assert_eq!(caller.pc, CodeAddress::Return(CODE + 0x30));
     assert_eq!(caller.sp(), BASE);
+}
+
+/// The return address in a register that stays as it is: each frame leads to one like it, for ever.
+#[test]
+fn a_walk_whose_return_addresses_are_in_no_memory_ends_with_the_stack() {
+    let other = Register::BY_POSITION[2];
+    let column = u8::try_from(RETURN_ADDRESS).unwrap();
+    // DW_CFA_register.
+    let code = [&def_cfa(SP, 16)[..], &[0x09, column, dwarf(other)]].concat();
+    let table = table("", &code, &[]);
+    let memory = stack();
+    let mut frame = registers(BASE);
+    frame.set(other, CODE + 5);
+    for step in 1..=5 {
+        let end = table.caller(&memory, &mut frame).unwrap();
+        assert_eq!(end, Some(BASE + 16 * step));
+    }
+    let beyond = table.caller(&memory, &mut frame);
+    assert_eq!(beyond, Err(WalkFault::Unreadable));
 }

@@ -5,7 +5,7 @@ use crate::backtrace::{BACKTRACE_FRAMES, Backtrace};
 use crate::code::{CodeRange, FunctionRange, Handler, Safepoint};
 use crate::landing::{Landing, innermost_handler};
 use crate::registry::{CodeHandle, CodeRegistry};
-use crate::walker::Walker;
+use crate::walker::{Unwinder, Walker};
 use proptest::prelude::*;
 use smallvec::{SmallVec, smallvec};
 use std::cell::Cell;
@@ -235,6 +235,113 @@ fn each_kind_of_corruption_is_named_with_its_frame() {
         };
         assert_eq!(reason, fault.reason());
     }
+}
+
+/// Code with frame pointers, whose unwind table says no more than that.
+fn framed(frame_bytes: Option<u32>) -> CodeRange {
+    let fp = gimli::Register(Register::FRAME_POINTER.dwarf());
+    let (cfa, saved) = ((fp, 16), vec![(RETURN, -8), (fp, -16)]);
+    CodeRange {
+        start: CODE,
+        len: CODE_BYTES,
+        safepoints: vec![Safepoint {
+            return_offset: 0x10,
+            frame_bytes,
+            locations: smallvec![],
+        }],
+        eh_frame: eh_frame(cfa, &saved).into(),
+        ..CodeRange::default()
+    }
+}
+
+const RETURN: gimli::Register = gimli::Register(crate::registers::RETURN_ADDRESS);
+
+/// An unwind table of one rule for the frame's end and some for registers, by distance from it.
+fn eh_frame(cfa: (gimli::Register, i32), saved: &[(gimli::Register, i32)]) -> Vec<u8> {
+    use gimli::write::{
+        Address, CallFrameInstruction as Rule, CommonInformationEntry, EhFrame, EndianVec,
+        FrameDescriptionEntry, FrameTable,
+    };
+    let encoding = gimli::Encoding {
+        address_size: 8,
+        format: gimli::Format::Dwarf32,
+        version: 1,
+    };
+    let mut shared = CommonInformationEntry::new(encoding, 1, -8, RETURN);
+    shared.add_instruction(Rule::Cfa(cfa.0, cfa.1));
+    for &(register, offset) in saved {
+        shared.add_instruction(Rule::Offset(register, offset));
+    }
+    let mut table = FrameTable::default();
+    let shared = table.add_cie(shared);
+    let len = u32::try_from(CODE_BYTES).unwrap();
+    let entry = FrameDescriptionEntry::new(Address::Constant(CODE as u64), len);
+    table.add_fde(shared, entry);
+    let mut section = EhFrame::from(EndianVec::new(gimli::RunTimeEndian::default()));
+    table.write_eh_frame(&mut section).unwrap();
+    section.0.into_vec()
+}
+
+/// A stack map gives a frame its stack pointer, however far down: the frame must end above the last.
+#[test]
+fn frame_pointers_that_lead_round_in_a_circle_are_found_out_by_unwind_tables_too() {
+    for frame_bytes in [None, Some(0), Some(64)] {
+        let registry = CodeRegistry::new();
+        let _handle = registry.register(framed(frame_bytes)).unwrap();
+        let fp = |frame: usize| BASE + 64 + 16 * frame;
+        let mut words = vec![0; 16];
+        for (frame, caller) in [1, 2, 0].into_iter().enumerate() {
+            let at = (fp(frame) - BASE) / WORD_BYTES;
+            (words[at], words[at + 1]) = (fp(caller), CODE + 0x10);
+        }
+        let words = Words {
+            words,
+            reads: Cell::new(0),
+        };
+        let activation = Activation {
+            entry_fp: BASE + 0x1000,
+            exit_fp: fp(0),
+            exit_pc: CODE + 0x10,
+        };
+        let code = registry.read();
+        for unwinder in [Unwinder::FramePointers, Unwinder::Dwarf] {
+            let mut walker = Walker::new(unwinder);
+            let frames = walker.activation(&words, &code, activation);
+            let error = frames.take(100).find_map(Result::err).expect("it ends");
+            assert_eq!(
+                error.fault,
+                WalkFault::NotRising,
+                "{frame_bytes:?}: {error}"
+            );
+        }
+    }
+}
+
+/// The frame pointer register of such code may hold the entry's all the time.
+#[test]
+fn a_stretch_of_frames_without_frame_pointers_is_walked_from_the_first() {
+    let sp = gimli::Register(Register::STACK_POINTER.dwarf());
+    let registry = CodeRegistry::new();
+    let range = CodeRange {
+        eh_frame: eh_frame((sp, 16), &[(RETURN, -8)]).into(),
+        ..framed(None)
+    };
+    let _handle = registry.register(range).unwrap();
+    let mut words = vec![CODE + 0x10; 6];
+    let entry_fp = BASE + words.len() * WORD_BYTES + ENTRY_FRAME_BYTES;
+    words.resize(20, 0);
+    let words = Words {
+        words,
+        reads: Cell::new(0),
+    };
+    let mut registers = Registers::at(CodeAddress::Return(CODE + 0x10));
+    registers.set(Register::STACK_POINTER, BASE);
+    registers.set(Register::FRAME_POINTER, entry_fp);
+    let code = registry.read();
+    let mut walker = Walker::new(Unwinder::Dwarf);
+    let frames = walker.stretch(&words, &code, registers, entry_fp);
+    let ends: Result<Vec<_>, _> = frames.map(|frame| frame.map(|frame| frame.cfa)).collect();
+    assert_eq!(ends, Ok([16, 32, 48].map(|bytes| BASE + bytes).to_vec()));
 }
 
 #[test]
