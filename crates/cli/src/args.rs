@@ -144,6 +144,11 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) perf_map: bool,
 
+    /// Let debuggers see functions and frames of compiled code: in `gdb --args windrow run …`,
+    /// backtraces go through it, and `break 'module!function'` stops in it.
+    #[arg(long)]
+    pub(crate) debugger: bool,
+
     /// Print what the heap did, on standard error.
     #[arg(long)]
     pub(crate) stats: bool,

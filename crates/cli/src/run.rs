@@ -142,7 +142,8 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
         .interruptible(args.timeout.is_some())
         .fuel(args.fuel.is_some())
         .unwinder(args.unwinder.unwinder())
-        .perf_map(args.perf_map);
+        .perf_map(args.perf_map)
+        .debugger(args.debugger);
     let engine =
         Engine::with_options(config, options).map_err(|error| Failure::input(error.to_string()))?;
     let unusable = |error: Error| {

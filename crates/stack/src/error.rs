@@ -68,6 +68,12 @@ pub enum StackError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What debuggers are to be told of code cannot be written down.
+    #[error("the object file for debuggers cannot be written: {reason}")]
+    DebuggerImage {
+        /// What is in the way.
+        reason: String,
+    },
     /// The system refused the trap handler.
     #[error(
         "cannot install the handler for signal {signal}: system error {errno}; traps of compiled code cannot be caught"

@@ -24,7 +24,7 @@
 //! `MutatorState::EXIT_FP` and `EXIT_PC`; trap by faulting at registered sites.
 //!
 //! Unwind tables of code can be [shown to the system's unwinder](SystemFrames), for the host's own
-//! backtraces.
+//! backtraces, and, with the feature `debugger`, code to debuggers.
 //!
 //! Entry and traps exist on Linux on x86-64 and `AArch64`; registry and walker everywhere.
 
@@ -40,6 +40,13 @@ mod backtrace;
 #[expect(unsafe_code, reason = "stores registers, which takes assembly")]
 mod capture;
 mod code;
+#[cfg(all(
+    feature = "debugger",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[expect(unsafe_code, reason = "keeps the list of images that debuggers read")]
+mod debugger;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -83,6 +90,12 @@ mod walker;
 
 pub use backtrace::{BACKTRACE_FRAMES, Backtrace, Frame};
 pub use code::{CodeRange, FunctionRange, Handler, Safepoint, TrapCode, TrapSite};
+#[cfg(all(
+    feature = "debugger",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub use debugger::{DebuggerEntry, DebuggerImage};
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")

@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::mapping::Mapping;
+use crate::tools::{Told, Tools};
 use cranelift_codegen::ir::LibCall;
 use cranelift_codegen::isa::TargetIsa;
 use std::ops::Range;
@@ -25,8 +26,8 @@ pub(crate) struct Places<'a> {
     pub(crate) registry: &'a Arc<CodeRegistry>,
     /// Writes its unwind tables.
     pub(crate) unwind_tables: &'a UnwindTables,
-    /// Whether profilers are to know it.
-    pub(crate) perf_map: bool,
+    /// Which tools are told of it.
+    pub(crate) tools: Tools,
 }
 
 /// A function to place.
@@ -42,6 +43,7 @@ pub(crate) struct Unplaced {
 #[derive(Debug)]
 pub(crate) struct Code {
     // Unregistered before the pages are given back.
+    _told: Told,
     _system: SystemFrames,
     _handle: CodeHandle,
     _pages: Mapping,
@@ -49,14 +51,17 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    /// Places functions in one range. `names` says which of them a symbol means, by position.
+    /// Places functions in one range. `names` says which of them a symbol means, by position, and
+    /// `display` what tools call it.
     ///
     /// # Errors
-    /// [`Error::Reservation`] without memory, [`Error::Compile`] for code that cannot be linked.
+    /// [`Error::Reservation`] without memory, [`Error::Compile`] for code that cannot be linked,
+    /// [`Error::PerfMap`] and [`Error::Stack`] for what tools cannot be told.
     pub(crate) fn place(
         places: &Places<'_>,
         functions: &[Unplaced],
         names: impl Fn(u32) -> Option<usize>,
+        display: impl Fn(usize) -> String,
     ) -> Result<Self, Error> {
         let (offsets, len) = layout(functions)?;
         let mut pages = Mapping::reserve(len)?;
@@ -81,20 +86,19 @@ impl Code {
         records.eh_frame = places.unwind_tables.eh_frame(placed)?.into();
         let section = Arc::clone(&records.eh_frame);
         let handle = places.registry.register(records)?;
+        let called = ranges.iter().enumerate();
+        let called = called.map(|(position, range)| (range.clone(), display(position)));
+        let told = places.tools.tell(base..base + len, &section, called)?;
         // SAFETY: the section was written for this code, by what the code generator says of it; the
         // code lies in pages of its own, which are given back after the section is taken back.
         let system = unsafe { SystemFrames::register(section) };
         Ok(Self {
+            _told: told,
             _system: system,
             _handle: handle,
             _pages: pages,
             ranges,
         })
-    }
-
-    /// Where each function of the batch lies, in order.
-    pub(crate) fn functions(&self) -> impl Iterator<Item = Range<usize>> {
-        self.ranges.iter().cloned()
     }
 
     /// Address of the function at `position` in the batch.

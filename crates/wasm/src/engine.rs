@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::func::func_type;
 use crate::module::ModuleInner;
 use crate::options::{Checks, EngineOptions};
-use crate::perf_map;
+use crate::tools::Tools;
 use crate::translate::{builtin_signature, clif_type};
 use crate::trap::{Trap, TrapFrame, TrapKind};
 use cranelift_codegen::Context;
@@ -42,7 +42,7 @@ struct Inner {
     abi: CodeAbi,
     checks: Checks,
     unwinder: Unwinder,
-    perf_map: bool,
+    tools: Tools,
     isa: OwnedTargetIsa,
     unwind_tables: UnwindTables,
     gate: EntryGate,
@@ -123,7 +123,7 @@ impl Engine {
             isa: &*isa,
             registry: &registry,
             unwind_tables: &unwind_tables,
-            perf_map: chosen.perf_map,
+            tools: chosen.tools,
         };
         let builtins = Builtins::new(&places)?;
         let inner = Inner {
@@ -131,7 +131,7 @@ impl Engine {
             abi: config.code_abi(),
             checks: chosen.checks,
             unwinder: chosen.unwinder,
-            perf_map: chosen.perf_map,
+            tools: chosen.tools,
             isa,
             unwind_tables,
             gate: EntryGate::new(registry, chosen.stack_max_bytes)?.with_unwinder(chosen.unwinder),
@@ -199,7 +199,7 @@ impl Engine {
             isa: self.isa(),
             registry: self.code_registry(),
             unwind_tables: &self.inner.unwind_tables,
-            perf_map: self.inner.perf_map,
+            tools: self.inner.tools,
         }
     }
 
@@ -349,7 +349,7 @@ impl Builtins {
     }
 }
 
-/// Compiles functions that backtraces do not show, and profilers by these names.
+/// Compiles functions that backtraces do not show, and tools by these names.
 fn place(
     places: &Places<'_>,
     functions: impl IntoIterator<Item = (String, Function)>,
@@ -360,11 +360,12 @@ fn place(
         unplaced.push(Unplaced { code, id: None });
         names.push(name);
     }
-    let code = Code::place(places, &unplaced, |_| None)?;
-    if places.perf_map {
-        perf_map::append(code.functions().zip(names))?;
-    }
-    Ok(code)
+    Code::place(
+        places,
+        &unplaced,
+        |_| None,
+        |position| names[position].clone(),
+    )
 }
 
 /// Locks: what is guarded is consistent between statements, so poison means nothing.

@@ -75,6 +75,7 @@ mod mapping;
 mod memory;
 mod module;
 mod options;
+mod tools;
 mod perf_map;
 mod roots;
 mod table;

@@ -17,7 +17,6 @@ use crate::env::ModuleEnv;
 use crate::error::Error;
 use crate::global::GlobalType;
 use crate::memory::MemoryType;
-use crate::perf_map;
 use crate::table::TableType;
 use crate::vmctx::VmOffsets;
 use bodies::compile_all;
@@ -145,11 +144,11 @@ impl Module {
         }
         let imported = env.imported_functions;
         let own = |function: u32| function.checked_sub(imported).map(|index| index as usize);
-        let code = Code::place(&engine.places(), &unplaced, own)?;
-        if engine.places().perf_map {
-            let names = (imported..).map(|function| env.display_name(function));
-            perf_map::append(code.functions().zip(names))?;
-        }
+        let display = |position: usize| {
+            let position = u32::try_from(position).expect("functions are numbered");
+            env.display_name(imported + position)
+        };
+        let code = Code::place(&engine.places(), &unplaced, own, display)?;
         let offsets = VmOffsets::new(&env);
         let inner = ModuleInner {
             engine: engine.clone(),

@@ -1,5 +1,6 @@
 //! What an engine can be asked for beyond its stores' configuration.
 
+use crate::tools::Tools;
 use windrow_stack::Unwinder;
 
 /// Choices that hold for all code of an engine.
@@ -17,7 +18,7 @@ pub struct EngineOptions {
     pub(crate) stack_max_bytes: usize,
     pub(crate) checks: Checks,
     pub(crate) unwinder: Unwinder,
-    pub(crate) perf_map: bool,
+    pub(crate) tools: Tools,
 }
 
 /// What compiled code looks at from time to time.
@@ -47,7 +48,7 @@ impl EngineOptions {
                 fuel: false,
             },
             unwinder: Unwinder::FramePointers,
-            perf_map: false,
+            tools: Tools::NONE,
         }
     }
 
@@ -94,7 +95,20 @@ impl EngineOptions {
     /// A module that cannot be written down there is refused with [`Error::PerfMap`](crate::Error).
     #[must_use]
     pub const fn perf_map(mut self, yes: bool) -> Self {
-        self.perf_map = yes;
+        self.tools.perf_map = yes;
+        self
+    }
+
+    /// Chooses whether debuggers learn where each function is, by name, and how its frames are
+    /// unwound. GDB then shows compiled code and the host below it in a backtrace, and takes
+    /// `break 'module!function'`.
+    ///
+    /// Keeps some hundred bytes for a function. Needs the feature `debugger` and an executable with
+    /// its symbols.
+    #[cfg(feature = "debugger")]
+    #[must_use]
+    pub const fn debugger(mut self, yes: bool) -> Self {
+        self.tools.debugger = yes;
         self
     }
 }
