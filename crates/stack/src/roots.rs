@@ -169,7 +169,7 @@ fn cross_check(code: &CodeReader<'_>, activations: ActivationList<'_>) -> Result
                     if this != that || places(these.registers()) != places(those.registers()) {
                         let frame = this.or(that);
                         return Err(WalkError {
-                            frame: these.walked(),
+                            frame: these.walked().max(those.walked()).saturating_sub(1),
                             pc: frame.map_or(0, |frame| frame.pc.address()),
                             fp: frame.map_or(0, |frame| frame.fp),
                             fault: WalkFault::Disagreement,

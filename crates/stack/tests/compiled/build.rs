@@ -37,7 +37,8 @@ pub(crate) struct Compiler {
 pub(crate) struct Code {
     pub(crate) registry: Arc<CodeRegistry>,
     handles: Vec<(FuncId, Option<CodeHandle>)>,
-    unwind_tables: Vec<(Range<usize>, Arc<[u8]>)>,
+    /// What was said of each function, as registered.
+    ranges: Vec<CodeRange>,
     module: Option<JITModule>,
 }
 
@@ -218,19 +219,18 @@ impl Compiler {
     pub(crate) fn finish(mut self, registry: Arc<CodeRegistry>) -> Code {
         self.module.finalize_definitions().unwrap();
         let module = self.module;
-        let mut unwind_tables = Vec::new();
+        let mut ranges = Vec::new();
         let register = |(id, mut range, unwind_info): (FuncId, CodeRange, UnwindInfo)| {
             range.start = module.get_finalized_function(id).addr();
             range.eh_frame = eh_frame(&module, range.start, &unwind_info).into();
-            let bounds = range.start..range.start + range.len;
-            unwind_tables.push((bounds, range.eh_frame.clone()));
+            ranges.push(range.clone());
             (id, Some(registry.register(range).unwrap()))
         };
         let handles = self.pending.into_iter().map(register).collect();
         Code {
             registry,
             handles,
-            unwind_tables,
+            ranges,
             module: Some(module),
         }
     }
@@ -329,8 +329,18 @@ impl Code {
 
     /// The unwind table of each function, with the function's bounds.
     pub(crate) fn unwind_tables(&self) -> impl Iterator<Item = (Range<usize>, &Arc<[u8]>)> {
-        let tables = self.unwind_tables.iter();
-        tables.map(|(code, eh_frame)| (code.clone(), eh_frame))
+        let ranges = self.ranges.iter();
+        ranges.map(|range| (range.start..range.start + range.len, &range.eh_frame))
+    }
+
+    /// Registers a function anew, with something else said of it.
+    pub(crate) fn say(&mut self, id: FuncId, change: impl FnOnce(&mut CodeRange)) {
+        let index = self.handles.iter().position(|(other, _)| *other == id);
+        let range = &mut self.ranges[index.unwrap()];
+        change(range);
+        let range = range.clone();
+        drop(self.take_handle(id));
+        self.handles[index.unwrap()].1 = Some(self.registry.register(range).unwrap());
     }
 
     /// Takes the handle of a function: its code stays, unknown once the handle is dropped.

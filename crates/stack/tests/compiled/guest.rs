@@ -92,6 +92,7 @@ impl<'a> Guest<'a> {
         // says of their code.
         let frames =
             unsafe { CompiledFrames::new(Arc::clone(&world.code.registry), Unwinder::Dwarf) };
+        let frames = frames.with_cross_check(true);
         // SAFETY: just made.
         let state = unsafe { (*isolate).state_pointer() };
         let gate = world.gate(stack_max_bytes);

@@ -15,6 +15,7 @@ mod build;
 mod guest;
 mod shapes;
 
+mod disagreement;
 mod faults;
 mod fiber;
 mod fibers;
