@@ -29,7 +29,7 @@ use crate::registers::{CodeAddress, Register, Registers};
 use crate::registry::CodeReader;
 use crate::row::Step;
 use crate::walker::{Unwinder, WalkCache, Way, WayId};
-use windrow_core::{Activation, HeapError};
+use windrow_core::Activation;
 
 /// Bytes of a pointer, and of a word of the stack.
 pub(crate) const WORD_BYTES: usize = size_of::<usize>();
@@ -78,75 +78,6 @@ impl WalkedFrame<'_> {
         frame_bytes: None,
         locations: &[],
     };
-}
-
-/// What made a walk end before it reached the entry.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum WalkFault {
-    /// A frame pointer leaves the activation, or is not aligned.
-    OutOfBounds,
-    /// A frame pointer lies below the frame it was read from, or inside it.
-    NotRising,
-    /// A return address lies in no registered code.
-    UnknownCode,
-    /// A frame reaches down into the frame it called.
-    Overlap,
-    /// The stack could not be read there.
-    Unreadable,
-    /// No unwind table covers it.
-    NoUnwindInfo,
-    /// Its unwind table or its stack map builds on a register whose word is not known.
-    UnknownRegister,
-    /// Its unwind table makes no sense, or says what walks do not understand.
-    BadUnwindInfo,
-    /// A pointer in it does not point into the heap.
-    WildPointer,
-    /// Frame pointers and unwind tables lead to different frames or references.
-    Disagreement,
-}
-
-impl WalkFault {
-    /// The fault in words.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::OutOfBounds => "its frame pointer leaves the activation",
-            Self::NotRising => "its frame pointer does not rise above the frame below",
-            Self::UnknownCode => "its return address lies in no registered code",
-            Self::Overlap => "it reaches down into the frame it called",
-            Self::Unreadable => "its memory cannot be read",
-            Self::NoUnwindInfo => "no unwind table covers it",
-            Self::UnknownRegister => "its tables build on a register that is not known",
-            Self::BadUnwindInfo => "its unwind table cannot be followed",
-            Self::WildPointer => "a pointer in it does not point into the heap",
-            Self::Disagreement => "frame pointers and unwind tables disagree about it",
-        }
-    }
-}
-
-/// Frames that cannot be followed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("frame {frame}, with pc {pc:#x} and frame pointer {fp:#x}, cannot be followed: {}", fault.reason())]
-pub struct WalkError {
-    /// How many frames had been walked.
-    pub frame: u64,
-    /// The return address that frame would have.
-    pub pc: usize,
-    /// The frame pointer it would have.
-    pub fp: usize,
-    /// What is wrong with it.
-    pub fault: WalkFault,
-}
-
-impl From<WalkError> for HeapError {
-    fn from(error: WalkError) -> Self {
-        Self::CorruptStack {
-            pc: error.pc,
-            frame: error.frame,
-            reason: error.fault.reason(),
-        }
-    }
 }
 
 /// Where a walk ends.
@@ -454,6 +385,10 @@ impl<'a, M: StackMemory> Iterator for Frames<'a, M> {
         self.next_frame().map(Option::<&_>::copied).transpose()
     }
 }
+
+mod fault;
+
+pub use fault::{WalkError, WalkFault};
 
 #[cfg(test)]
 mod tests;

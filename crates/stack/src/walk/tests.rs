@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use smallvec::{SmallVec, smallvec};
 use std::cell::Cell;
 use std::sync::Arc;
+use windrow_core::HeapError;
 
 const BASE: usize = 0x7f00_0000;
 const CODE: usize = 0x40_0000;
