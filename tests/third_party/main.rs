@@ -6,6 +6,8 @@ mod sticky;
 mod faults;
 mod compiled;
 mod conformance;
+#[path = "../../crates/wasm/tests/support/unwinders.rs"]
+mod unwinders;
 
 use std::sync::Arc;
 use sticky::StickyCollector;
