@@ -66,6 +66,8 @@ mod landing;
 mod llvm;
 mod location;
 mod location_pool;
+#[cfg(test)]
+mod made_up;
 #[expect(
     unsafe_code,
     reason = "reads the unwind tables of loaded images, which the loader points to"

@@ -22,7 +22,8 @@ impl SuspendedStack {
     /// while this value lives. References in frames of compiled code may be replaced.
     #[must_use]
     pub unsafe fn new(bounds: Range<usize>) -> Self {
-        let low = bounds.start.next_multiple_of(WORD_BYTES);
+        let low = bounds.start.checked_next_multiple_of(WORD_BYTES);
+        let low = low.unwrap_or(bounds.end);
         Self {
             low,
             words: bounds.end.saturating_sub(low) / WORD_BYTES,

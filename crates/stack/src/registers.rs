@@ -69,11 +69,7 @@ impl Register {
 
     /// Every register, the stack pointer first.
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "there are thirteen at most"
-        )]
-        (0..Self::COUNT).map(|position| Self(position as u8))
+        Self::BY_POSITION.into_iter()
     }
 
     /// Its position in [`Self::all`].

@@ -1,9 +1,9 @@
 //! Compiled frames as a root source.
 //!
 //! For each suspended activation of the isolate, on whatever stack, and each of its frames, the
-//! references that the stack map names are shown to the visitor. Activations of other isolates are not in the list, so their
-//! frames are never seen even where the stack holds both in turn. Costs a few nanoseconds a frame plus
-//! the visitor's work; allocates nothing but what walks remember of code.
+//! references that the stack map names are shown to the visitor. Activations of other isolates are not
+//! in the list, so their frames are never seen even where the stack holds both in turn. Costs a few
+//! nanoseconds a frame plus the visitor's work; allocates nothing but what walks remember of code.
 
 use crate::backtrace::Backtrace;
 use crate::landing::{Landing, innermost_handler};

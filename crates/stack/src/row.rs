@@ -2,7 +2,7 @@
 //!
 //! Compilers say nearly everything with two rules: the frame's end (CFA, the stack pointer before
 //! the call) is a register plus a constant, and a register is where it was or lies so many words
-//! from the end. A [`Row`] holds just that, in 24 bytes on x86-64; a row of unwind tables that says
+//! from the end. A [`Row`] holds just that, in 28 bytes on x86-64; a row of unwind tables that says
 //! more (expressions, registers kept in others) has no such form and is interpreted at each step.
 //!
 //! A step costs one checked read for the return address and one for each register saved, and
@@ -166,8 +166,7 @@ impl Row {
     /// Turns the registers of a frame, which ends at [`end`](Self::end), into those of its caller.
     ///
     /// # Errors
-    /// [`WalkFault::UnknownRegister`], [`WalkFault::BadUnwindInfo`] for addresses that wrap around,
-    /// [`WalkFault::NotRising`] for a caller that does not begin above the frame's stack pointer,
+    /// [`WalkFault::UnknownRegister`], [`WalkFault::NotRising`] for a caller that does not begin above the frame's stack pointer,
     /// [`WalkFault::Unreadable`]. The registers are then neither frame's. Registers that an innermost
     /// frame saved out of reach are [not known](may_not_have_saved).
     #[inline(always)]

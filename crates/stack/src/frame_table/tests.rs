@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::CodeAddress;
+use crate::made_up::Words;
 use crate::walk::WORD_BYTES;
 use object::{Object, ObjectSection};
 use proptest::prelude::*;
-use std::cell::Cell;
 use std::sync::OnceLock;
 
 /// The lowest address of the made-up stack.
@@ -14,23 +14,6 @@ const BASE: usize = 0x7000_0000;
 /// More reads than one step can make: each of some twenty rules may be an expression of a thousand
 /// operations.
 const MOST_READS: usize = 100_000;
-
-/// Words from `BASE` on, which count how often they are read.
-struct Words {
-    words: Vec<usize>,
-    reads: Cell<usize>,
-}
-
-impl StackMemory for Words {
-    fn word(&self, address: usize) -> Option<usize> {
-        self.reads.set(self.reads.get() + 1);
-        let offset = address.checked_sub(BASE)?;
-        if !offset.is_multiple_of(WORD_BYTES) {
-            return None;
-        }
-        self.words.get(offset / WORD_BYTES).copied()
-    }
-}
 
 /// A section, where it lies, and the bytes of its entries by offset and length: those that others
 /// share, and those of code with the shared one's position in the list.
@@ -195,10 +178,7 @@ fn check(bytes: Vec<u8>, address: usize, state: &State) -> bool {
     let Ok(table) = FrameTable::new(bytes, address) else {
         return false;
     };
-    let memory = Words {
-        words: state.words.clone(),
-        reads: Cell::new(0),
-    };
+    let memory = Words::new(BASE, state.words.clone());
     for (start, end) in table.covered() {
         assert!(start < end);
         for address in [start, start.midpoint(end), end - 1] {

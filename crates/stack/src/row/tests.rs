@@ -3,21 +3,10 @@
 use super::*;
 use crate::FrameTable;
 use crate::frame_section::{UnwindScratch, Unwinding};
+use crate::made_up::Words;
 
 const BASE: usize = 0x7000;
 const CODE: usize = 0x40_0000;
-
-/// Words from `BASE` on.
-struct Words(Vec<usize>);
-
-impl StackMemory for Words {
-    fn word(&self, address: usize) -> Option<usize> {
-        let offset = address.checked_sub(BASE)?;
-        (offset.is_multiple_of(WORD_BYTES))
-            .then(|| self.0.get(offset / WORD_BYTES).copied())
-            .flatten()
-    }
-}
 
 /// An unwind table in absolute addresses: one entry of 256 bytes at `CODE` with these instructions,
 /// after those of all entries; offsets are in units of -8 bytes.
@@ -76,7 +65,7 @@ fn stack() -> Words {
     let mut words: Vec<_> = (0..10).map(|word| 0x100 + word).collect();
     words[9] = CODE + 0x20;
     words[8] = 0x1234;
-    Words(words)
+    Words::new(BASE, words)
 }
 
 fn registers(sp: usize) -> Registers {
@@ -219,7 +208,7 @@ fn expressions_are_interpreted() {
         panic!("there is no compact form");
     };
     let mut memory = stack();
-    memory.0[1] = BASE + 78;
+    memory.words[1] = BASE + 78;
     let mut frame = registers(BASE);
     let step = table.interpret(entry, &memory, &mut frame, scratch);
     assert_eq!(step, Ok(Step::Caller(BASE + 80)));

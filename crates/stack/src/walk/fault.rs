@@ -8,7 +8,7 @@ use windrow_core::HeapError;
 pub enum WalkFault {
     /// A frame pointer leaves the activation, or is not aligned.
     OutOfBounds,
-    /// A frame pointer lies below the frame it was read from, or inside it.
+    /// A frame lies below the one it called, or inside it.
     NotRising,
     /// A return address lies in no registered code.
     UnknownCode,
@@ -34,7 +34,7 @@ impl WalkFault {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::OutOfBounds => "its frame pointer leaves the activation",
-            Self::NotRising => "its frame pointer does not rise above the frame below",
+            Self::NotRising => "it does not lie above the frame it called",
             Self::UnknownCode => "its return address lies in no registered code",
             Self::Overlap => "it reaches down into the frame it called",
             Self::Unreadable => "its memory cannot be read",

@@ -4,11 +4,11 @@ use super::*;
 use crate::backtrace::{BACKTRACE_FRAMES, Backtrace};
 use crate::code::{CodeRange, FunctionRange, Handler, Safepoint};
 use crate::landing::{Landing, innermost_handler};
+use crate::made_up::Words;
 use crate::registry::{CodeHandle, CodeRegistry};
 use crate::walker::{Unwinder, Walker};
 use proptest::prelude::*;
 use smallvec::{SmallVec, smallvec};
-use std::cell::Cell;
 use std::sync::Arc;
 use windrow_core::HeapError;
 
@@ -17,23 +17,6 @@ const CODE: usize = 0x40_0000;
 const CODE_BYTES: usize = 0x1000;
 /// Calls with and without references, and their frame sizes.
 const SITES: [(u32, u32); 4] = [(0x10, 16), (0x20, 48), (0x30, 0), (0x1000, 32)];
-
-/// Words from `BASE` on, which count how often they are read.
-struct Words {
-    words: Vec<usize>,
-    reads: Cell<usize>,
-}
-
-impl StackMemory for Words {
-    fn word(&self, address: usize) -> Option<usize> {
-        self.reads.set(self.reads.get() + 1);
-        let offset = address.checked_sub(BASE)?;
-        if !offset.is_multiple_of(WORD_BYTES) {
-            return None;
-        }
-        self.words.get(offset / WORD_BYTES).copied()
-    }
-}
 
 fn registry() -> (Arc<CodeRegistry>, CodeHandle) {
     let registry = CodeRegistry::new();
@@ -98,10 +81,7 @@ fn stack(frames: &[(usize, usize)]) -> (Words, Activation, Vec<(usize, usize)>) 
     }
     let (exit_pc, exit_fp) = links.first().copied().unwrap_or((0, entry_fp));
     (
-        Words {
-            words,
-            reads: Cell::new(0),
-        },
+        Words::new(BASE, words),
         Activation {
             entry_fp,
             exit_fp,
@@ -295,10 +275,7 @@ fn frame_pointers_that_lead_round_in_a_circle_are_found_out_by_unwind_tables_too
             let at = (fp(frame) - BASE) / WORD_BYTES;
             (words[at], words[at + 1]) = (fp(caller), CODE + 0x10);
         }
-        let words = Words {
-            words,
-            reads: Cell::new(0),
-        };
+        let words = Words::new(BASE, words);
         let activation = Activation {
             entry_fp: BASE + 0x1000,
             exit_fp: fp(0),
@@ -331,10 +308,7 @@ fn a_stretch_of_frames_without_frame_pointers_is_walked_from_the_first() {
     let mut words = vec![CODE + 0x10; 6];
     let entry_fp = BASE + words.len() * WORD_BYTES + ENTRY_FRAME_BYTES;
     words.resize(20, 0);
-    let words = Words {
-        words,
-        reads: Cell::new(0),
-    };
+    let words = Words::new(BASE, words);
     let mut registers = Registers::at(CodeAddress::Return(CODE + 0x10));
     registers.set(Register::STACK_POINTER, BASE);
     registers.set(Register::FRAME_POINTER, entry_fp);

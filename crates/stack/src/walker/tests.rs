@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::code::{CodeRange, Safepoint};
+use crate::made_up::Words;
 use crate::registry::{CodeHandle, CodeRegistry};
 use crate::walk::{LINK_BYTES, WORD_BYTES, WalkError};
 use gimli::RunTimeEndian;
@@ -14,18 +15,6 @@ use std::sync::Arc;
 
 const CODE: usize = 0x4000_0000;
 const STACK: usize = 0x7000_0000;
-
-/// Words from `STACK` on.
-struct Words(Vec<usize>);
-
-impl StackMemory for Words {
-    fn word(&self, address: usize) -> Option<usize> {
-        let offset = address.checked_sub(STACK)?;
-        (offset.is_multiple_of(WORD_BYTES))
-            .then(|| self.0.get(offset / WORD_BYTES).copied())
-            .flatten()
-    }
-}
 
 /// Code with calls every sixteen bytes, each with a frame of its own size, and references there.
 #[derive(Clone, Copy)]
@@ -128,7 +117,7 @@ impl Shape {
         let mut registers = Registers::at(CodeAddress::Return(frames[0].0));
         registers.set(Register::STACK_POINTER, STACK);
         registers.set(Register::FRAME_POINTER, frames[0].1 - LINK_BYTES);
-        (Words(words), registers, frames)
+        (Words::new(STACK, words), registers, frames)
     }
 
     /// Walks a stack of these calls and checks what is seen of them.

@@ -4,6 +4,7 @@ use crate::guest::{Guest, World, is_idle};
 use crate::shapes::wide_result;
 use std::cell::Cell;
 use windrow_core::HeapError;
+use windrow_stack::{SuspendedStack, Unwinder, Walker};
 
 const DELTA: u32 = 0x10_0000;
 
@@ -115,4 +116,36 @@ fn frames_of_code_that_was_unregistered_are_an_error() {
     };
     let guest = Guest::new(&world, &hook);
     guest.call(world.shapes.mid, 0x1000, 0x2000).unwrap();
+}
+
+#[test]
+fn words_of_a_heap_of_ones_own_are_seen_and_moved() {
+    let world = World::new(true);
+    let hook = |guest: &Guest<'_>, _, _| {
+        let activation = guest.isolate().activations().iter().next().unwrap();
+        let here = 0_u8;
+        // SAFETY: from this frame to the entry's all frames wait for this function.
+        let stack =
+            unsafe { SuspendedStack::new((&raw const here).addr()..activation.entry_fp + 16) };
+        let registry = guest.registry().read();
+        for (round, unwinder) in [Unwinder::FramePointers, Unwinder::Dwarf]
+            .into_iter()
+            .enumerate()
+        {
+            let mut walker = Walker::new(unwinder);
+            let frames = walker.activation(&stack, &registry, activation);
+            let mut seen = Vec::new();
+            let walked = frames.visit_words(|word| {
+                seen.push(*word);
+                *word += 8;
+            });
+            assert_eq!(walked, Ok(3));
+            let moved = [0x1008, 0x1000, 0x2000].map(|word| word + 8 * round);
+            assert_eq!(seen, moved);
+        }
+        Some(5)
+    };
+    let guest = Guest::new(&world, &hook);
+    let expected = (0x1000 - 0x2000 + 0x1008 + 5 + 16_i32).cast_unsigned();
+    assert_eq!(guest.call(world.shapes.mid, 0x1000, 0x2000), Ok(expected));
 }
