@@ -253,9 +253,25 @@ impl Isolate {
         }
     }
 
-    /// Adds a source of roots, which stays until the isolate is dropped.
-    pub fn add_root_source(&mut self, source: Box<dyn RootSource>) {
+    /// Adds a source of roots, which stays until the isolate is dropped, and returns its number.
+    pub fn add_root_source(&mut self, source: Box<dyn RootSource>) -> usize {
         self.sources.push(source);
+        self.sources.len() - 1
+    }
+
+    /// The source of roots with a number that [`Self::add_root_source`] returned, if it is a `T`.
+    #[must_use]
+    #[inline]
+    pub fn root_source<T: RootSource>(&self, number: usize) -> Option<&T> {
+        let source: &dyn Any = &**self.sources.get(number)?;
+        source.downcast_ref()
+    }
+
+    /// The source of roots with a number that [`Self::add_root_source`] returned, if it is a `T`.
+    #[inline]
+    pub fn root_source_mut<T: RootSource>(&mut self, number: usize) -> Option<&mut T> {
+        let source: &mut dyn Any = &mut **self.sources.get_mut(number)?;
+        source.downcast_mut()
     }
 
     /// The host's handles.

@@ -6,6 +6,7 @@
 //! atomic cell) loads, shows and stores, so raw pointers never leave it.
 
 use crate::{Activation, GcRef, HeapError};
+use std::any::Any;
 
 /// What holds a root. Each kind alone keeps an object alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -82,7 +83,7 @@ impl<'a> ActivationList<'a> {
 }
 
 /// Something that holds roots.
-pub trait RootSource: Send {
+pub trait RootSource: Any + Send {
     /// Shows every root to `visitor`, each exactly once, and stores back what it leaves there.
     ///
     /// Returns how many frames were walked (zero for a source that walks none).

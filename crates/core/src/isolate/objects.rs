@@ -329,6 +329,11 @@ impl Isolate {
         self.memory.read_bytes(place(object, offset), bytes);
     }
 
+    /// `bytes` bytes of an object, in place: what the heap has of them. Not for references.
+    pub fn bytes_mut(&mut self, object: ObjectRef, offset: u32, bytes: u32) -> &mut [u8] {
+        self.memory.bytes_mut(place(object, offset), bytes)
+    }
+
     /// Fills `bytes` bytes of an object. Not for references other than null.
     pub fn fill_bytes(&mut self, object: ObjectRef, offset: u32, bytes: u32, byte: u8) {
         self.memory.fill(place(object, offset), bytes, byte);
