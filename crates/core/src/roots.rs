@@ -9,6 +9,11 @@ use crate::{Activation, GcRef, HeapError};
 
 /// What holds a root. Each kind alone keeps an object alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[repr(u8)]
 pub enum RootKind {
     /// A slot of a compiled frame, named by a stack map.
