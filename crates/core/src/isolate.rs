@@ -5,6 +5,7 @@
 //! open activations and the root sources, and it drives allocate -> collect -> grow -> retry.
 
 mod driver;
+mod inspect;
 mod no_gc;
 mod objects;
 #[expect(

@@ -49,6 +49,9 @@ mod tracing_listener;
 mod serialize;
 #[expect(unsafe_code, reason = "an instruction that does nothing but hint")]
 mod prefetch;
+mod survey;
+mod why;
+mod snapshot;
 mod isolate;
 mod error;
 
@@ -87,7 +90,9 @@ pub use roots::{ActivationList, RootKind, RootSource, RootVisitor};
 pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
 pub use side_table::{SideTable, TableEntry};
 pub use sizing::{GrowthPolicy, HeapLimits};
+pub use snapshot::{SnapshotError, SnapshotSummary};
 pub use stats::{PauseHistogram, Statistics};
+pub use survey::{Edge, EdgeSlot, EdgeStrength, HeapObject, HeapSurvey};
 pub use trace::{
     Slots, dies_in_collections_only, object_bytes, slots, slots_of_known_size, visit_objects,
 };
@@ -97,4 +102,5 @@ pub use types::{
     ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
     SubTypeDef, TypeUse, ValType,
 };
+pub use why::{PathStep, RetainingPath};
 pub use zeal::Zeal;

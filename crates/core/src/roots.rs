@@ -6,6 +6,7 @@
 //! atomic cell) loads, shows and stores, so raw pointers never leave it.
 
 use crate::{Activation, GcRef, HeapError};
+use std::fmt;
 
 /// What holds a root. Each kind alone keeps an object alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +56,24 @@ impl RootKind {
         Self::HostCall,
         Self::Exception,
     ];
+}
+
+impl fmt::Display for RootKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Frame => "compiled frame",
+            Self::Global => "global",
+            Self::Table => "table",
+            Self::ElementSegment => "element segment",
+            Self::ScopedHandle => "scoped handle",
+            Self::OwnedHandle => "owned handle",
+            Self::ValueStack => "value stack",
+            Self::HostValue => "host value",
+            Self::InFlight => "argument in flight",
+            Self::HostCall => "host call",
+            Self::Exception => "pending exception",
+        })
+    }
 }
 
 /// Sees every root of a collection and may replace it.
