@@ -3,7 +3,8 @@
 use crate::CollectorKind;
 use std::sync::Arc;
 use windrow_core::{
-    CodeAbi, Collector, GrowthPolicy, HeapLimits, IsolateConfig, MemoryKind, TypeRegistry, Zeal,
+    CodeAbi, Collector, EventListener, GrowthPolicy, HeapLimits, IsolateConfig, MemoryKind,
+    TypeRegistry, Zeal,
 };
 
 /// Collector, sizes, memory and zeal of the stores made from it.
@@ -69,6 +70,14 @@ impl Config {
     #[must_use]
     pub const fn zeal(mut self, zeal: Zeal) -> Self {
         self.isolate.zeal = zeal;
+        self
+    }
+
+    /// Tells `listener` of every collection, of growth and of exhaustion in the stores made from this
+    /// configuration.
+    #[must_use]
+    pub fn listener(mut self, listener: Arc<dyn EventListener>) -> Self {
+        self.isolate.listener = Some(listener);
         self
     }
 

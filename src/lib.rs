@@ -66,6 +66,13 @@ pub use windrow_core::{
     TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
+#[cfg(feature = "tracing")]
+pub use windrow_core::TracingListener;
+pub use windrow_core::{
+    BudgetGrown, CollectionEnded, CollectionStarted, EventListener, HeapExhausted, PhaseTimes,
+    Usage,
+};
+
 /// The README's code, as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

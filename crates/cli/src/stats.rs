@@ -6,7 +6,7 @@ use crate::table::Table;
 use serde::Serialize;
 use std::time::Duration;
 use windrow::jit::RootKind;
-use windrow::{Bytes, PauseHistogram, Statistics};
+use windrow::{Bytes, Statistics};
 
 /// A finished run: what was asked for, how it ended, and the heap's own accounts.
 #[derive(Debug)]
@@ -55,86 +55,21 @@ struct Json<'a> {
     outcome: &'static str,
     load_seconds: f64,
     run_seconds: f64,
-    gc_seconds: f64,
-    automatic_collections: u64,
-    full_collections: u64,
-    pauses: Pauses,
-    allocated_bytes: u64,
-    copied_bytes: u64,
-    copied_objects: u64,
-    live_bytes: u64,
-    committed_bytes: u64,
-    peak_committed_bytes: u64,
-    reserved_bytes: u64,
-    slow_allocations: u64,
-    host_values_dropped: u64,
-    frames_visited: u64,
+    #[serde(flatten)]
+    statistics: &'a Statistics,
     roots_visited: u64,
-    roots_visited_by_kind: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Serialize)]
-struct Pauses {
-    count: u64,
-    median_seconds: f64,
-    p90_seconds: f64,
-    p99_seconds: f64,
-    max_seconds: f64,
-}
-
-impl Pauses {
-    fn of(histogram: &PauseHistogram) -> Self {
-        let seconds = |percent| histogram.percentile(percent).as_secs_f64();
-        Self {
-            count: histogram.count(),
-            median_seconds: seconds(50.0),
-            p90_seconds: seconds(90.0),
-            p99_seconds: seconds(99.0),
-            max_seconds: histogram.max().as_secs_f64(),
-        }
-    }
-}
-
-/// A root kind's key: `OwnedHandle` becomes `owned_handle`.
-fn key(kind: RootKind) -> String {
-    let mut key = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_ascii_uppercase() && !key.is_empty() {
-            key.push('_');
-        }
-        key.push(letter.to_ascii_lowercase());
-    }
-    key
 }
 
 impl Report {
     /// The report as one JSON object.
     pub(crate) fn json(&self) -> String {
-        let stats = &self.statistics;
-        let by_kind = RootKind::ALL.iter().zip(stats.roots);
         let json = Json {
             setup: &self.setup,
             outcome: if self.trapped { "trap" } else { "returned" },
             load_seconds: self.load_time.as_secs_f64(),
             run_seconds: self.run_time.as_secs_f64(),
-            gc_seconds: stats.gc_time.as_secs_f64(),
-            automatic_collections: stats.automatic_collections,
-            full_collections: stats.full_collections,
-            pauses: Pauses::of(&stats.pauses),
-            allocated_bytes: stats.allocated_bytes,
-            copied_bytes: stats.copied_bytes,
-            copied_objects: stats.copied_objects,
-            live_bytes: stats.live_bytes,
-            committed_bytes: stats.committed_bytes,
-            peak_committed_bytes: stats.peak_committed_bytes,
-            reserved_bytes: stats.reserved_bytes,
-            slow_allocations: stats.slow_allocations,
-            host_values_dropped: stats.host_values_dropped,
-            frames_visited: stats.frames,
-            roots_visited: stats.roots_visited(),
-            roots_visited_by_kind: by_kind
-                .map(|(kind, count)| (key(*kind), count.into()))
-                .collect(),
+            statistics: &self.statistics,
+            roots_visited: self.statistics.roots_visited(),
         };
         let mut text =
             serde_json::to_string_pretty(&json).expect("numbers and strings have a JSON form");

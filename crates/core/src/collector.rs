@@ -65,6 +65,11 @@ pub struct HeapContext<'a> {
 
 /// Which collection is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum CollectionKind {
     /// Whatever the collector thinks best against running out.
@@ -85,6 +90,7 @@ pub enum AllocError {
 
 /// How much a heap holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Usage {
     /// Bytes in objects, dead ones not yet reclaimed included.
     pub occupied_bytes: u64,

@@ -30,6 +30,7 @@ pub const GC_WORD_OFFSET: u32 = 4;
 ///
 /// Zero is never a type, so that memory never written reads as corruption.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(transparent)]
 pub struct TypeId(u32);
 

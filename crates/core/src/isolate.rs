@@ -5,6 +5,7 @@
 //! open activations and the root sources, and it drives allocate -> collect -> grow -> retry.
 
 mod driver;
+mod inspect;
 mod no_gc;
 mod objects;
 #[expect(
@@ -13,12 +14,14 @@ mod objects;
 )]
 mod trusted;
 mod verify;
+mod watch;
 
 pub use no_gc::NoGc;
 pub use objects::ExternError;
 
 use crate::activation::Activations;
 use crate::collector::{Collector, GcHeap, HeapContext, Usage};
+use crate::events::EventListener;
 use crate::functions::{FunctionEntry, FunctionId, FunctionTable};
 use crate::handles::Handles;
 use crate::host_data::HostData;
@@ -34,6 +37,10 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The number of the next isolate.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 /// Everything an isolate is made from.
 #[derive(Clone, Debug)]
@@ -50,6 +57,8 @@ pub struct IsolateConfig {
     pub growth: GrowthPolicy,
     /// How hard it is tested.
     pub zeal: Zeal,
+    /// Who hears of collections, growth and exhaustion.
+    pub listener: Option<Arc<dyn EventListener>>,
 }
 
 impl IsolateConfig {
@@ -63,6 +72,7 @@ impl IsolateConfig {
             limits: HeapLimits::default(),
             growth: GrowthPolicy::default(),
             zeal: Zeal::OFF,
+            listener: None,
         }
     }
 
@@ -90,6 +100,7 @@ pub struct Isolate {
     handles: Handles,
     sources: Vec<Box<dyn RootSource>>,
     stats: Statistics,
+    number: u64,
     log_bits: LogBits,
     /// What the heap said last: a poisoned one is not asked.
     usage: Usage,
@@ -161,6 +172,7 @@ impl Isolate {
             handles: Handles::default(),
             sources: Vec::new(),
             stats,
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             log_bits,
             usage: Usage::default(),
             allocations_until_zeal: config.zeal.collect_every,
@@ -183,6 +195,12 @@ impl Isolate {
     #[must_use]
     pub const fn config(&self) -> &IsolateConfig {
         &self.config
+    }
+
+    /// A number no other isolate of this process has or had: how events name it.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// What code must have been compiled against to run here.

@@ -42,8 +42,16 @@ mod host_data;
 mod sizing;
 mod stats;
 mod zeal;
+mod events;
+#[cfg(feature = "tracing")]
+mod tracing_listener;
+#[cfg(feature = "serde")]
+mod serialize;
 #[expect(unsafe_code, reason = "an instruction that does nothing but hint")]
 mod prefetch;
+mod survey;
+mod why;
+mod snapshot;
 mod isolate;
 mod error;
 
@@ -55,6 +63,9 @@ pub use collector::{
     Usage, Violation,
 };
 pub use error::{Bytes, Corruption, HeapError};
+pub use events::{
+    BudgetGrown, CollectionEnded, CollectionStarted, EventListener, HeapExhausted, PhaseTimes,
+};
 pub use functions::{FunctionEntry, FunctionId, FunctionTable};
 pub use gc_ref::{FIRST_OBJECT_OFFSET, GcRef, I31_MAX, I31_MIN, ObjectRef};
 pub use handles::{Handles, OwnedHandle, ScopeMark, ScopedHandle};
@@ -79,12 +90,17 @@ pub use roots::{ActivationList, RootKind, RootSource, RootVisitor};
 pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
 pub use side_table::{SideTable, TableEntry};
 pub use sizing::{GrowthPolicy, HeapLimits};
+pub use snapshot::{SnapshotError, SnapshotSummary};
 pub use stats::{PauseHistogram, Statistics};
+pub use survey::{Edge, EdgeSlot, EdgeStrength, HeapObject, HeapSurvey};
 pub use trace::{
     Slots, dies_in_collections_only, object_bytes, slots, slots_of_known_size, visit_objects,
 };
+#[cfg(feature = "tracing")]
+pub use tracing_listener::TracingListener;
 pub use types::{
     ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
     SubTypeDef, TypeUse, ValType,
 };
+pub use why::{PathStep, RetainingPath};
 pub use zeal::Zeal;

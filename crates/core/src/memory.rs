@@ -83,6 +83,11 @@ pub trait Memory {
 
 /// Which memory a heap is to live in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum MemoryKind {
     /// A 4 GiB reservation with guards; no access is checked.
     #[default]

@@ -8,6 +8,7 @@
 mod define;
 mod error;
 mod matching;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +75,21 @@ impl TypeInfo {
             .expect("the struct type has this field")
     }
 
+    /// For each word of a struct's body, the field that starts there; `u32::MAX` where none does.
+    pub(crate) fn fields_by_word(&self) -> Box<[u32]> {
+        let words = self.shape.size_bytes.saturating_sub(HEADER_BYTES) / 4;
+        let mut fields = vec![u32::MAX; words as usize];
+        for (field, offset) in (0..).zip(&self.layout.offsets) {
+            let word = offset.wrapping_sub(HEADER_BYTES) / 4;
+            if let Some(entry) = fields.get_mut(word as usize)
+                && *entry == u32::MAX
+            {
+                *entry = field;
+            }
+        }
+        fields.into()
+    }
+
     /// The fields, if this is a struct type.
     #[must_use]
     pub fn as_struct(&self) -> Option<&StructType> {
@@ -113,6 +129,7 @@ impl TypeInfo {
 /// The types of a family of stores.
 pub struct TypeRegistry {
     inner: RwLock<Inner>,
+    names: names::Names,
     limit: u32,
 }
 
@@ -152,6 +169,7 @@ impl TypeRegistry {
     pub fn with_limit(limit: u32) -> Self {
         Self {
             inner: RwLock::default(),
+            names: names::Names::default(),
             limit: limit.min(TypeId::MAX),
         }
     }

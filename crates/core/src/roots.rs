@@ -7,9 +7,15 @@
 
 use crate::{Activation, GcRef, HeapError};
 use std::any::Any;
+use std::fmt;
 
 /// What holds a root. Each kind alone keeps an object alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[repr(u8)]
 pub enum RootKind {
     /// A slot of a compiled frame, named by a stack map.
@@ -51,6 +57,24 @@ impl RootKind {
         Self::HostCall,
         Self::Exception,
     ];
+}
+
+impl fmt::Display for RootKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Frame => "compiled frame",
+            Self::Global => "global",
+            Self::Table => "table",
+            Self::ElementSegment => "element segment",
+            Self::ScopedHandle => "scoped handle",
+            Self::OwnedHandle => "owned handle",
+            Self::ValueStack => "value stack",
+            Self::HostValue => "host value",
+            Self::InFlight => "argument in flight",
+            Self::HostCall => "host call",
+            Self::Exception => "pending exception",
+        })
+    }
 }
 
 /// Sees every root of a collection and may replace it.

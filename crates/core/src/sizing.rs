@@ -7,6 +7,11 @@
 
 /// Sizes of one heap, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct HeapLimits {
     /// What may be allocated before the first collection.
     pub initial_bytes: u64,
@@ -25,6 +30,11 @@ impl Default for HeapLimits {
 
 /// How much to allocate between collections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct GrowthPolicy {
     /// The floor of free space after a collection, in bytes.
     pub min_free_bytes: u64,

@@ -86,6 +86,7 @@ impl PauseHistogram {
 
 /// What a heap did since it was made. Bytes are bytes of objects unless a name says otherwise.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Statistics {
     /// Collections the driver or a slow path started.
@@ -109,12 +110,24 @@ pub struct Statistics {
     /// Bytes of address space reserved.
     pub reserved_bytes: u64,
     /// Time spent in collections.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "gc_seconds", serialize_with = "crate::serialize::as_seconds")
+    )]
     pub gc_time: Duration,
     /// Pauses by length.
     pub pauses: PauseHistogram,
     /// Roots visited, by kind.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            rename = "roots_visited_by_kind",
+            serialize_with = "crate::serialize::by_root_kind"
+        )
+    )]
     pub roots: [u64; RootKind::ALL.len()],
     /// Compiled frames walked.
+    #[cfg_attr(feature = "serde", serde(rename = "frames_visited"))]
     pub frames: u64,
     /// Allocation slow paths taken.
     pub slow_allocations: u64,

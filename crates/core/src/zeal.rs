@@ -2,6 +2,11 @@
 
 /// How hard to test at run time. The default tests nothing and costs nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Zeal {
     /// Collect at every this-many-th allocation; zero for never. The allocation limit is held at
     /// the cursor, so that in-line allocation always takes the slow path.

@@ -2,6 +2,7 @@
 
 use super::{Isolate, heap_context};
 use crate::collector::{AllocError, CollectionClient, CollectionKind};
+use crate::events::{CollectionWatch, Phase, end_of};
 use crate::handles::Handles;
 use crate::host_data::{DeadValues, HostData};
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
@@ -39,6 +40,7 @@ impl Isolate {
         if self.is_gc_forbidden() {
             return Err(HeapError::CollectionForbidden { needed_bytes: 0 });
         }
+        let mut watch = self.watch_collection(kind);
         let start = Instant::now();
         let mut dead = DeadValues::default();
         // Should a root source panic, this stays.
@@ -48,9 +50,12 @@ impl Isolate {
         } else {
             Ok(())
         };
-        let result = left.and_then(|()| self.run_collection(kind, in_flight, &mut dead));
+        end_of(&mut watch, Phase::Verify);
+        let result =
+            left.and_then(|()| self.run_collection(kind, in_flight, &mut dead, &mut watch));
         self.poisoned.take();
         let pause = start.elapsed();
+        end_of(&mut watch, Phase::Reclaim);
         match kind {
             CollectionKind::Automatic => self.stats.automatic_collections += 1,
             CollectionKind::Full => self.stats.full_collections += 1,
@@ -69,6 +74,10 @@ impl Isolate {
         if let Err(error) = &result {
             self.poison(error.clone());
         }
+        end_of(&mut watch, Phase::Verify);
+        if let Some(watch) = watch {
+            self.tell_collection_ended(watch, pause, dead.0.len() as u64, &result);
+        }
         dead.drop_all();
         result
     }
@@ -78,6 +87,7 @@ impl Isolate {
         kind: CollectionKind,
         in_flight: &mut [GcRef],
         dead: &mut DeadValues,
+        watch: &mut Option<CollectionWatch>,
     ) -> Result<(), HeapError> {
         let before = self.heap.usage(&heap_context!(self));
         self.usage = before;
@@ -95,6 +105,7 @@ impl Isolate {
             dead: &mut dead.0,
             counts: [0; RootKind::ALL.len()],
             frames: 0,
+            watch,
         };
         let result = self
             .heap
@@ -109,6 +120,9 @@ impl Isolate {
         self.stats.live_bytes = after.occupied_bytes;
         let budget = self.config.growth.budget_bytes(after.occupied_bytes);
         self.heap.set_budget(&mut heap_context!(self), budget);
+        if let Some(watch) = watch {
+            watch.budget_bytes = budget;
+        }
         Ok(())
     }
 
@@ -137,15 +151,18 @@ impl Isolate {
             needed_bytes: bytes,
             limit_bytes: self.config.limits.max_bytes,
         };
-        let Ok(size) = u32::try_from(bytes) else {
-            return Err(full);
+        let object = match u32::try_from(bytes) {
+            Ok(size) if size <= HEAP_END => self.allocate_or_make_room(size, header, in_flight),
+            _ => Ok(None),
         };
-        if size > HEAP_END {
-            return Err(full);
-        }
-        let object = self.allocate_or_make_room(size, header, in_flight);
         self.publish();
-        object?.ok_or(full)
+        match object? {
+            Some(object) => Ok(object),
+            None => {
+                self.tell_exhausted(bytes);
+                Err(full)
+            }
+        }
     }
 
     /// What compiled code does before it takes the slow path.
@@ -201,6 +218,7 @@ impl Isolate {
             .budget_bytes(occupied)
             .saturating_add(bytes.into());
         self.heap.set_budget(&mut heap_context!(self), budget);
+        self.tell_budget_grown(bytes.into(), budget);
         self.try_allocate(bytes, header)
     }
 
@@ -247,6 +265,7 @@ struct Client<'a> {
     dead: &'a mut Vec<HostValue>,
     counts: [u64; RootKind::ALL.len()],
     frames: u64,
+    watch: &'a mut Option<CollectionWatch>,
 }
 
 impl CollectionClient for Client<'_> {
@@ -262,11 +281,14 @@ impl CollectionClient for Client<'_> {
         for source in &mut *self.sources {
             self.frames += source.visit_roots(self.activations, &mut counting)?;
         }
+        end_of(self.watch, Phase::Roots);
         Ok(())
     }
 
     fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>) {
+        end_of(self.watch, Phase::Closure);
         self.host_data.process(survivor, self.dead);
+        end_of(self.watch, Phase::Weak);
     }
 }
 

@@ -204,7 +204,8 @@ impl Isolate {
         self.visit_roots(&mut RootChecker { objects, faults })
     }
 
-    fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
+    /// Shows every root, with nothing in flight.
+    pub(super) fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
         self.handles.visit(visitor);
         let activations = ActivationList {
             current: self.state.activation,

@@ -1,0 +1,488 @@
+//! Surveys, snapshots and retaining paths, on every collector: against a graph built here, and on
+//! heaps whose bytes are wrong.
+
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use windrow_core::{
+    ActivationList, ArrayType, CollectionKind, Collector, EdgeSlot, FieldType, GcRef, HeapError,
+    HostValue, Isolate, IsolateConfig, MemoryKind, ObjectRef, OwnedHandle, RootKind, RootSource,
+    RootVisitor, StorageType, StructType, TypeId, ValType,
+};
+
+fn collectors() -> [Arc<dyn Collector>; 3] {
+    [
+        Arc::new(windrow_null::NullCollector),
+        Arc::new(windrow_copying::CopyingCollector),
+        Arc::new(windrow_drc::DrcCollector),
+    ]
+}
+
+/// Roots of one kind.
+struct Roots(RootKind, Vec<GcRef>);
+
+impl RootSource for Roots {
+    fn visit_roots(
+        &mut self,
+        _: ActivationList<'_>,
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<u64, HeapError> {
+        for slot in &mut self.1 {
+            visitor.visit(self.0, slot);
+        }
+        Ok(0)
+    }
+}
+
+/// An isolate with a node type `Node { key, left, right }`, arrays of references, and bytes.
+struct Bench {
+    isolate: Isolate,
+    node: TypeId,
+    list: TypeId,
+    bytes: TypeId,
+}
+
+impl Bench {
+    fn new(collector: Arc<dyn Collector>, memory: MemoryKind) -> Self {
+        let mut config = IsolateConfig::new(collector);
+        config.memory = memory;
+        let types = Arc::clone(&config.types);
+        let reference = FieldType::mutable(ValType::ANYREF);
+        let node = types
+            .register_struct(StructType::new([
+                FieldType::mutable(ValType::I64),
+                reference,
+                reference,
+            ]))
+            .expect("valid");
+        types.set_type_name(node, "Node");
+        types.set_field_name(node, 1, "left");
+        types.set_field_name(node, 2, "right");
+        let list = types
+            .register_array(ArrayType::new(reference))
+            .expect("valid");
+        let bytes = ArrayType::new(FieldType::mutable(StorageType::I8));
+        let bytes = types.register_array(bytes).expect("valid");
+        let isolate = Isolate::new(config).expect("room");
+        Self {
+            isolate,
+            node,
+            list,
+            bytes,
+        }
+    }
+
+    fn own(&mut self, object: ObjectRef) -> OwnedHandle {
+        self.isolate.handles_mut().own(object.to_ref())
+    }
+
+    fn at(&self, handle: &OwnedHandle) -> ObjectRef {
+        let reference = self.isolate.handles().owned(handle).expect("its own");
+        reference.as_object().expect("an object")
+    }
+
+    fn node(&mut self) -> OwnedHandle {
+        let object = self.isolate.alloc_struct(self.node, &mut []).expect("room");
+        self.own(object)
+    }
+
+    fn array(&mut self, type_id: TypeId, length: u32) -> OwnedHandle {
+        let object = self
+            .isolate
+            .alloc_array(type_id, length, &mut [])
+            .expect("room");
+        self.own(object)
+    }
+
+    fn set_field(&mut self, owner: &OwnedHandle, field: u32, value: &OwnedHandle) {
+        let offset = self.isolate.types().sub_type(self.node).field_offset(field);
+        let (owner, value) = (self.at(owner), self.at(value));
+        self.isolate.write_ref(owner, offset, value.to_ref());
+    }
+
+    fn set_element(&mut self, owner: &OwnedHandle, index: u32, value: &OwnedHandle) {
+        let offset = self.isolate.tables().shape(self.list).size_bytes + 4 * index;
+        let (owner, value) = (self.at(owner), self.at(value));
+        self.isolate.write_ref(owner, offset, value.to_ref());
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let mut out = Vec::new();
+        let summary = self.isolate.write_snapshot(&mut out).expect("it writes");
+        let snapshot = Snapshot::read(&out);
+        let objects = snapshot
+            .nodes
+            .iter()
+            .filter(|node| node.kind != "synthetic");
+        assert_eq!(objects.clone().count() as u64, summary.objects);
+        let sizes: u64 = objects.map(|node| node.bytes).sum();
+        assert_eq!(sizes, summary.object_bytes);
+        snapshot
+    }
+}
+
+/// A snapshot as DevTools see it.
+struct Snapshot {
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    kind: String,
+    name: String,
+    id: u64,
+    bytes: u64,
+    /// Kind, name or index, target.
+    edges: Vec<(String, String, usize)>,
+}
+
+fn number(value: &Value) -> usize {
+    usize::try_from(value.as_u64().expect("a number")).expect("it fits")
+}
+
+impl Snapshot {
+    /// Reads by what the file says of itself, and checks its counts.
+    fn read(bytes: &[u8]) -> Self {
+        let json: Value = serde_json::from_slice(bytes).expect("JSON");
+        let meta = &json["snapshot"]["meta"];
+        let strings = json["strings"].as_array().expect("strings");
+        let string = |index: &Value| strings[number(index)].as_str().expect("text").to_owned();
+        let unique: HashSet<_> = strings.iter().map(Value::as_str).collect();
+        assert_eq!(unique.len(), strings.len(), "no string is there twice");
+        let column = |fields: &str, name: &str| {
+            let fields = meta[fields].as_array().expect("fields");
+            fields
+                .iter()
+                .position(|field| field == name)
+                .expect("the field")
+        };
+        let width = |fields: &str| meta[fields].as_array().expect("fields").len();
+        let of_kind = |types: &str, value: &Value| {
+            let text = meta[types][0][number(value)].as_str();
+            text.expect("a kind").to_owned()
+        };
+        let (node_width, edge_width) = (width("node_fields"), width("edge_fields"));
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut counts = Vec::new();
+        for row in json["nodes"].as_array().expect("nodes").chunks(node_width) {
+            assert_eq!(row.len(), node_width);
+            counts.push(number(&row[column("node_fields", "edge_count")]));
+            nodes.push(Node {
+                kind: of_kind("node_types", &row[column("node_fields", "type")]),
+                name: string(&row[column("node_fields", "name")]),
+                id: row[column("node_fields", "id")].as_u64().expect("a number"),
+                bytes: row[column("node_fields", "self_size")]
+                    .as_u64()
+                    .expect("a number"),
+                edges: Vec::new(),
+            });
+        }
+        let mut rows = json["edges"].as_array().expect("edges").chunks(edge_width);
+        let mut edges = 0;
+        for (node, count) in nodes.iter_mut().zip(counts) {
+            for row in rows.by_ref().take(count) {
+                let kind = of_kind("edge_types", &row[0]);
+                let name = match kind.as_str() {
+                    "element" => row[1].to_string(),
+                    _ => string(&row[1]),
+                };
+                assert!(number(&row[2]).is_multiple_of(node_width));
+                node.edges.push((kind, name, number(&row[2]) / node_width));
+                edges += 1;
+            }
+        }
+        assert!(rows.next().is_none(), "every edge is some node's");
+        assert_eq!(number(&json["snapshot"]["node_count"]), nodes.len());
+        assert_eq!(number(&json["snapshot"]["edge_count"]), edges);
+        let ids: HashSet<_> = nodes.iter().map(|node| node.id).collect();
+        assert_eq!(ids.len(), nodes.len(), "ids are unique");
+        assert!(ids.iter().all(|id| id % 2 == 1));
+        let snapshot = Self { nodes };
+        snapshot.assert_all_reachable();
+        snapshot
+    }
+
+    fn assert_all_reachable(&self) {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut pending = vec![0];
+        seen[0] = true;
+        while let Some(node) = pending.pop() {
+            for (_, _, target) in &self.nodes[node].edges {
+                if !std::mem::replace(&mut seen[*target], true) {
+                    pending.push(*target);
+                }
+            }
+        }
+        assert!(
+            seen.iter().all(|seen| *seen),
+            "the root leads to every node"
+        );
+    }
+
+    /// Who holds a node: its holders' names and the edges' names.
+    fn retainers(&self, wanted: ObjectRef) -> Vec<(&str, &str, &str)> {
+        let id = u64::from(wanted.offset()) + 1;
+        let mut retainers = Vec::new();
+        for node in &self.nodes {
+            for (kind, name, target) in &node.edges {
+                if self.nodes[*target].id == id {
+                    retainers.push((&*node.name, &**kind, &**name));
+                }
+            }
+        }
+        retainers
+    }
+}
+
+#[test]
+fn a_snapshot_shows_who_holds_what() {
+    for collector in collectors() {
+        let mut bench = Bench::new(collector, MemoryKind::Guarded);
+        let (top, left) = (bench.node(), bench.node());
+        let (list, text) = (bench.array(bench.list, 5), bench.array(bench.bytes, 100));
+        let host = HostValue::new(3_u8);
+        let host = bench.isolate.alloc_extern(host, &mut []).expect("room");
+        let host = bench.own(host);
+        bench.set_field(&top, 1, &left);
+        bench.set_field(&left, 2, &list);
+        bench.set_element(&list, 3, &text);
+        bench.set_element(&list, 4, &host);
+        bench.set_element(&list, 1, &top);
+        let global = Roots(RootKind::Global, vec![bench.at(&top).to_ref(), GcRef::NULL]);
+        bench.isolate.add_root_source(Box::new(global));
+        let held = [&left, &list, &text, &host, &top].map(|handle| bench.at(handle));
+        for handle in [top, left, list, text, host] {
+            bench.isolate.handles_mut().release(handle);
+        }
+        // Nothing moved since.
+        let [left, list, text, host, top] = held;
+        let snapshot = bench.snapshot();
+        let kinds: HashMap<_, _> = snapshot
+            .nodes
+            .iter()
+            .map(|node| (&*node.name, (&*node.kind, node.bytes)))
+            .collect();
+        assert_eq!(kinds["Node"], ("object", 24));
+        assert_eq!(kinds["array anyref"], ("array", 32));
+        assert_eq!(kinds["array i8"], ("array", 112));
+        assert_eq!(kinds["host value"], ("native", 16));
+        assert_eq!(kinds["(GC roots)"], ("synthetic", 0));
+        assert_eq!(snapshot.retainers(left), [("Node", "property", "left")]);
+        assert_eq!(snapshot.retainers(list), [("Node", "property", "right")]);
+        assert_eq!(snapshot.retainers(text), [("array anyref", "element", "3")]);
+        assert_eq!(snapshot.retainers(host), [("array anyref", "element", "4")]);
+        let of_top = snapshot.retainers(top);
+        assert_eq!(
+            of_top,
+            [
+                ("(globals)", "element", "0"),
+                ("array anyref", "element", "1")
+            ]
+        );
+
+        let path = bench
+            .isolate
+            .why_alive(text)
+            .expect("whole")
+            .expect("alive");
+        let end = format!(" @{:#x}", text.offset());
+        assert_eq!(
+            path.to_string(),
+            format!("global -> Node.left -> Node.right -> array anyref[3] -> array i8{end}")
+        );
+        assert_eq!(path.steps[0].slot, Some(EdgeSlot::Field(1)));
+        assert_eq!(path.steps[3].object, text);
+        let of_top = bench.isolate.why_alive(top).expect("whole").expect("alive");
+        assert_eq!(
+            of_top.to_string(),
+            format!("global -> Node @{:#x}", top.offset())
+        );
+    }
+}
+
+#[test]
+fn a_hundred_thousand_objects_are_all_there_and_nothing_else() {
+    for collector in collectors() {
+        let collects = collector.properties().collects;
+        let mut bench = Bench::new(collector, MemoryKind::Guarded);
+        // A binary tree in heap order, and as much garbage.
+        let list = bench.array(bench.list, 100_000);
+        let mut nodes: Vec<OwnedHandle> = Vec::new();
+        for index in 0..100_000_u32 {
+            let node = bench.node();
+            bench
+                .isolate
+                .alloc_struct(bench.node, &mut [])
+                .expect("room");
+            bench.set_element(&list, index, &node);
+            if index > 0 {
+                let parent = nodes[(index as usize - 1) / 2].clone();
+                bench.set_field(&parent, 1 + (index - 1) % 2, &node);
+            }
+            nodes.push(node);
+        }
+        for node in nodes.drain(1..) {
+            bench.isolate.handles_mut().release(node);
+        }
+        let garbage = bench.snapshot();
+        assert_eq!(garbage.nodes.len(), 3 + 100_001, "the dead are left out");
+        bench.isolate.collect(CollectionKind::Full).expect("whole");
+        let snapshot = bench.snapshot();
+        assert_eq!(snapshot.nodes.len(), 3 + 100_001);
+        let edges: usize = snapshot.nodes.iter().map(|node| node.edges.len()).sum();
+        assert_eq!(edges, 1 + 1 + 2 + 100_000 + 99_999);
+        let bytes: u64 = snapshot.nodes.iter().map(|node| node.bytes).sum();
+        if collects {
+            assert_eq!(bytes, bench.isolate.stats().live_bytes);
+        }
+        // By the shorter of two ways: not down the tree, but through the list.
+        let last = bench.isolate.load_ref(bench.at(&list), 12 + 4 * 99_999);
+        let last = last.as_object().expect("a node");
+        let path = bench
+            .isolate
+            .why_alive(last)
+            .expect("whole")
+            .expect("alive");
+        assert_eq!(path.steps.len(), 2);
+        assert_eq!(path.steps[0].slot, Some(EdgeSlot::Element(99_999)));
+        bench.isolate.handles_mut().release(list);
+        let path = bench
+            .isolate
+            .why_alive(last)
+            .expect("whole")
+            .expect("alive");
+        assert_eq!(path.steps.len(), 17);
+        assert!(
+            path.to_string()
+                .starts_with("owned handle -> Node.right -> Node.left -> Node.")
+        );
+    }
+}
+
+#[test]
+fn a_survey_agrees_with_the_heap() {
+    for collector in collectors() {
+        for memory in [MemoryKind::Guarded, MemoryKind::Checked] {
+            let collects = collector.properties().collects;
+            let mut bench = Bench::new(Arc::clone(&collector), memory);
+            let list = bench.array(bench.list, 1000);
+            for index in 0..1000 {
+                let node = bench.node();
+                if index % 3 == 0 {
+                    bench.set_element(&list, index, &node);
+                }
+                bench.isolate.handles_mut().release(node);
+            }
+            bench.isolate.collect(CollectionKind::Full).expect("whole");
+            let mut allocated = HashMap::new();
+            let visit = |object, type_id, bytes| {
+                assert!(allocated.insert(object, (type_id, bytes)).is_none());
+            };
+            bench.isolate.visit_allocated(visit).expect("whole");
+            let survey = bench.isolate.survey().expect("whole");
+            assert_eq!(
+                (survey.len(), survey.edges(), survey.strays()),
+                (335, 334, 0)
+            );
+            for (index, object) in (0..).zip(survey.objects()) {
+                let known = (object.type_id(), u64::from(object.bytes()));
+                assert_eq!(allocated[&object.object()], known);
+                assert_eq!(survey.index_of(object.object()), Some(index));
+            }
+            assert_eq!(allocated.len(), if collects { 335 } else { 1001 });
+            let dead = bench
+                .isolate
+                .alloc_struct(bench.node, &mut [])
+                .expect("room");
+            assert_eq!(bench.isolate.why_alive(dead), Ok(None));
+        }
+    }
+}
+
+#[test]
+fn a_long_path_is_cut_in_the_middle() {
+    let [_, collector, _] = collectors();
+    let mut bench = Bench::new(collector, MemoryKind::Guarded);
+    let first = bench.node();
+    let mut last = first.clone();
+    for _ in 0..50_000 {
+        let node = bench.node();
+        bench.set_field(&last, 2, &node);
+        bench.isolate.handles_mut().release(last);
+        last = node;
+    }
+    let object = bench.at(&last);
+    bench.isolate.handles_mut().release(last);
+    let path = bench
+        .isolate
+        .why_alive(object)
+        .expect("whole")
+        .expect("alive");
+    assert_eq!(path.steps.len(), 50_001);
+    assert!(
+        path.to_string()
+            .contains("Node.right -> (49981 more) -> Node.right")
+    );
+    assert_eq!(format!("{path:#}").matches("Node").count(), 50_001);
+    drop(first);
+}
+
+#[test]
+fn forged_bytes_are_left_out_and_cost_no_more_than_the_heap() {
+    for collector in collectors() {
+        for memory in [MemoryKind::Guarded, MemoryKind::Checked] {
+            let mut bench = Bench::new(Arc::clone(&collector), memory);
+            let list = bench.array(bench.list, 64);
+            let top = bench.node();
+            bench.set_field(&top, 1, &list);
+            for index in 0..64 {
+                let inner = bench.array(bench.list, 4);
+                bench.set_element(&list, index, &inner);
+                let inner = bench.at(&inner);
+                // Lengths up to all there is, types that are none, references to nowhere.
+                match index % 4 {
+                    0 => bench.isolate.store_u32(inner, 8, 0x3000_0000),
+                    1 => bench.isolate.store_u32(inner, 0, 0x00ff_ffff),
+                    2 => bench
+                        .isolate
+                        .init_ref(inner, 12, GcRef::from_bits(0xfff0_0000)),
+                    _ => bench.isolate.init_ref(inner, 16, GcRef::from_bits(12)),
+                }
+            }
+            let list = bench.at(&list);
+            bench.isolate.allow_accesses(200_000);
+            let survey = bench.isolate.survey().expect("roots are whole");
+            assert_eq!(survey.len(), 2 + 32);
+            // The bad ones in the list, then a reference to nowhere in sixteen.
+            assert_eq!(survey.strays(), 32 + 16);
+            assert_eq!(survey.object_bytes(), 24 + (12 + 64 * 4 + 4) + 32 * 32);
+            let mut out = Vec::new();
+            let summary = bench.isolate.write_snapshot(&mut out).expect("it writes");
+            assert_eq!((summary.objects, summary.strays), (34, 48));
+            drop(Snapshot::read(&out));
+            bench.isolate.allow_accesses(200_000);
+            // The list itself claims everything.
+            bench.isolate.store_u32(list, 8, 0x3fff_0000);
+            assert_eq!(bench.isolate.why_alive(list), Ok(None));
+        }
+    }
+}
+
+#[test]
+fn a_writer_that_refuses_is_an_error() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let [collector, _, _] = collectors();
+    let mut bench = Bench::new(collector, MemoryKind::Guarded);
+    let error = bench
+        .isolate
+        .write_snapshot(&mut Full)
+        .expect_err("no space");
+    assert!(error.to_string().contains("cannot write"), "{error}");
+}
