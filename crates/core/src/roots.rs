@@ -33,11 +33,15 @@ pub enum RootKind {
     HostCall,
     /// A pending exception.
     Exception,
+    /// The value of a weak map's entry whose key is alive.
+    WeakMapValue,
+    /// An object found dead that waits for its finalizer.
+    Finalizable,
 }
 
 impl RootKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Frame,
         Self::Global,
         Self::Table,
@@ -49,6 +53,8 @@ impl RootKind {
         Self::InFlight,
         Self::HostCall,
         Self::Exception,
+        Self::WeakMapValue,
+        Self::Finalizable,
     ];
 }
 

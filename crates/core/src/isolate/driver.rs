@@ -1,11 +1,12 @@
 //! Allocate -> collect -> grow -> retry, and the order of a collection.
 
 use super::{Isolate, heap_context};
-use crate::collector::{AllocError, CollectionClient, CollectionKind};
+use crate::collector::{AllocError, CollectionClient, CollectionKind, WeakPhase};
 use crate::handles::Handles;
-use crate::host_data::{DeadValues, HostData};
+use crate::host_data::DeadValues;
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
-use crate::{Corruption, GcRef, HEAP_END, HeapError, HostValue, Memory, ObjectRef};
+use crate::weak::phase::Phase;
+use crate::{Corruption, GcRef, HEAP_END, HeapError, Memory, ObjectRef};
 use std::cell::OnceCell;
 use std::time::Instant;
 
@@ -83,6 +84,8 @@ impl Isolate {
         self.usage = before;
         self.stats.peak_committed_bytes =
             self.stats.peak_committed_bytes.max(before.committed_bytes);
+        self.weak.epoch = self.weak.epoch.wrapping_add(1);
+        let mut counts = [0; RootKind::ALL.len()];
         let mut client = Client {
             activations: ActivationList {
                 current: self.state.activation,
@@ -90,20 +93,25 @@ impl Isolate {
             },
             sources: &mut self.sources,
             handles: &mut self.handles,
-            host_data: &mut self.host_data,
             in_flight,
-            dead: &mut dead.0,
-            counts: [0; RootKind::ALL.len()],
+            weak: Phase {
+                tables: &mut self.weak,
+                host_data: &mut self.host_data,
+                id: self.id,
+                dead: &mut dead.0,
+                counts: &mut counts,
+            },
             frames: 0,
         };
         let result = self
             .heap
             .collect(&mut heap_context!(self), kind, &mut client);
         self.stats.frames += client.frames;
-        for (total, count) in self.stats.roots.iter_mut().zip(client.counts) {
+        for (total, count) in self.stats.roots.iter_mut().zip(counts) {
             *total += count;
         }
         result?;
+        self.watch_anew();
         let after = self.heap.usage(&heap_context!(self));
         self.stats.reclaimed_bytes += before.occupied_bytes.saturating_sub(after.occupied_bytes);
         self.stats.live_bytes = after.occupied_bytes;
@@ -242,10 +250,8 @@ struct Client<'a> {
     activations: ActivationList<'a>,
     sources: &'a mut [Box<dyn RootSource>],
     handles: &'a mut Handles,
-    host_data: &'a mut HostData,
     in_flight: &'a mut [GcRef],
-    dead: &'a mut Vec<HostValue>,
-    counts: [u64; RootKind::ALL.len()],
+    weak: Phase<'a>,
     frames: u64,
 }
 
@@ -253,20 +259,21 @@ impl CollectionClient for Client<'_> {
     fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
         let mut counting = Counting {
             visitor,
-            counts: &mut self.counts,
+            counts: self.weak.counts,
         };
         for reference in &mut *self.in_flight {
             counting.visit(RootKind::InFlight, reference);
         }
         self.handles.visit(&mut counting);
+        self.weak.tables.finalizers.visit(&mut counting);
         for source in &mut *self.sources {
             self.frames += source.visit_roots(self.activations, &mut counting)?;
         }
         Ok(())
     }
 
-    fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>) {
-        self.host_data.process(survivor, self.dead);
+    fn process_weak(&mut self, heap: &mut dyn WeakPhase) -> Result<(), HeapError> {
+        self.weak.run(heap)
     }
 }
 
