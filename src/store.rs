@@ -3,7 +3,6 @@
 use crate::handle::StoreId;
 use crate::{AnyRef, Config, Error, OwnedRooted, Ref};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use windrow_core::{CollectionKind, FunctionId, GcRef, Isolate, Statistics, TypeId, TypeRegistry};
 
 /// One collected heap.
@@ -14,9 +13,6 @@ pub struct Store {
     isolate: Isolate,
     id: StoreId,
 }
-
-/// Stores made so far in this process.
-static STORES: AtomicU32 = AtomicU32::new(0);
 
 const _: () = {
     const fn is_send<T: Send>() {}
@@ -30,17 +26,14 @@ impl Store {
     /// [`HeapError::Reservation`](crate::HeapError::Reservation) where the system has no room for
     /// the heap's memory.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        let id = STORES
-            .fetch_add(1, Ordering::Relaxed)
-            .wrapping_add(1)
-            .max(1);
-        Ok(Self {
-            isolate: Isolate::new(config.isolate())?,
-            id,
-        })
+        let isolate = Isolate::new(config.isolate())?;
+        // The low half: stores whose handles look alike are made four billion stores apart.
+        let low = u32::try_from(isolate.id().get().get() & u64::from(u32::MAX));
+        let id = low.unwrap_or_default().max(1);
+        Ok(Self { isolate, id })
     }
 
-    /// Unlike any other store's of the process, zero for none.
+    /// Told from every other store's; never zero.
     #[inline]
     pub(crate) const fn id(&self) -> StoreId {
         self.id

@@ -7,7 +7,7 @@ use windrow::CollectorKind;
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, GcRef, Header, HeapContext,
     HeapError, HeapLimits, Memory, MutatorAbi, ObjectRef, Properties, RootKind, RootVisitor,
-    ShapeKind, Usage, Violation, load_ref, slots,
+    ShapeKind, Usage, Violation, WeakPhase, load_ref, slots,
 };
 use windrow_testkit::{Effort, Recorder, VARIABLES, prove};
 
@@ -249,18 +249,42 @@ impl CollectionClient for FaultyClient<'_> {
         })
     }
 
-    fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>) {
-        match self.fault {
-            Fault::DropsHostDataEarly => self.inner.process_weak(&mut |_| None),
-            Fault::DropsHostDataLate => self
-                .inner
-                .process_weak(&mut |object| survivor(object).or(Some(object))),
-            Fault::RepeatsTheWeakPhase => {
-                self.inner.process_weak(survivor);
-                self.inner.process_weak(survivor);
-            }
-            _ => self.inner.process_weak(survivor),
+    fn process_weak(&mut self, heap: &mut dyn WeakPhase) -> Result<(), HeapError> {
+        if self.fault == Fault::RepeatsTheWeakPhase {
+            self.inner.process_weak(heap)?;
         }
+        let fault = self.fault;
+        self.inner.process_weak(&mut Misled { heap, fault })
+    }
+}
+
+/// A heap that is wrong about the living.
+struct Misled<'a> {
+    heap: &'a mut dyn WeakPhase,
+    fault: Fault,
+}
+
+impl RootVisitor for Misled<'_> {
+    fn visit(&mut self, kind: RootKind, slot: &mut GcRef) {
+        self.heap.visit(kind, slot);
+    }
+}
+
+impl WeakPhase for Misled<'_> {
+    fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef> {
+        match self.fault {
+            Fault::DropsHostDataEarly => None,
+            Fault::DropsHostDataLate => self.heap.survivor(object).or(Some(object)),
+            _ => self.heap.survivor(object),
+        }
+    }
+
+    fn trace(&mut self, reached: &mut Vec<ObjectRef>) -> Result<(), HeapError> {
+        self.heap.trace(reached)
+    }
+
+    fn settle(&mut self, is_final: bool) -> Result<(), HeapError> {
+        self.heap.settle(is_final)
     }
 }
 

@@ -13,6 +13,7 @@ mod objects;
     reason = "what compiled code and its runtime trust is set through unsafe methods"
 )]
 mod trusted;
+mod weak;
 mod verify;
 mod watch;
 
@@ -29,18 +30,40 @@ use crate::registry::TypeRegistry;
 use crate::roots::{ActivationList, RootSource};
 use crate::shape::TypeTables;
 use crate::stats::Statistics;
+use crate::weak::WeakTables;
 use crate::{
     AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, LogBits, Memory,
-    MemoryKind, MutatorAbi, MutatorState, StateBlock, WriteBarrier, Zeal,
+    MemoryKind, MutatorAbi, MutatorState, StateBlock, Watched, WriteBarrier, Zeal,
 };
 use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The number of the next isolate.
-static NUMBERS: AtomicU64 = AtomicU64::new(1);
+/// Tells an isolate from every other there ever was in this process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IsolateId(NonZeroU64);
+
+impl IsolateId {
+    /// The next one.
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self(NonZeroU64::new(number).expect("nobody makes 2^64 isolates"))
+    }
+
+    pub(crate) const fn from_number(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+
+    /// As a number, never zero.
+    #[must_use]
+    pub const fn get(self) -> NonZeroU64 {
+        self.0
+    }
+}
 
 /// Everything an isolate is made from.
 #[derive(Clone, Debug)]
@@ -88,6 +111,7 @@ impl IsolateConfig {
 
 /// One heap, its roots and its accounts.
 pub struct Isolate {
+    id: IsolateId,
     // Dropped in this order: host values last, after everything that could refer to them.
     heap: Box<dyn GcHeap>,
     memory: HeapMemory,
@@ -100,8 +124,10 @@ pub struct Isolate {
     handles: Handles,
     sources: Vec<Box<dyn RootSource>>,
     stats: Statistics,
-    number: u64,
     log_bits: LogBits,
+    weak: WeakTables,
+    /// What `weak` and the traced ones among host values go by.
+    watched: Watched,
     /// What the heap said last: a poisoned one is not asked.
     usage: Usage,
     allocations_until_zeal: u32,
@@ -130,6 +156,7 @@ macro_rules! heap_context {
             types: &$isolate.tables,
             stats: &mut $isolate.stats,
             log_bits: &mut $isolate.log_bits,
+            watched: &$isolate.watched,
             zeal: $isolate.config.zeal,
         }
     };
@@ -151,6 +178,7 @@ impl Isolate {
         if matches!(abi.write_barrier, WriteBarrier::Log { .. }) {
             log_bits.enable()?;
         }
+        let watched = Watched::default();
         let heap = config.collector.new_heap(
             &mut HeapContext {
                 memory: &mut memory,
@@ -158,11 +186,13 @@ impl Isolate {
                 types: &tables,
                 stats: &mut stats,
                 log_bits: &mut log_bits,
+                watched: &watched,
                 zeal: config.zeal,
             },
             config.limits,
         )?;
         let mut isolate = Self {
+            id: IsolateId::next(),
             heap,
             memory,
             state,
@@ -172,8 +202,9 @@ impl Isolate {
             handles: Handles::default(),
             sources: Vec::new(),
             stats,
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             log_bits,
+            weak: WeakTables::default(),
+            watched,
             usage: Usage::default(),
             allocations_until_zeal: config.zeal.collect_every,
             no_gc_scopes: 0,
@@ -191,16 +222,16 @@ impl Isolate {
         Ok(isolate)
     }
 
+    /// What tells this isolate from every other in the process.
+    #[must_use]
+    pub const fn id(&self) -> IsolateId {
+        self.id
+    }
+
     /// What this isolate was made from.
     #[must_use]
     pub const fn config(&self) -> &IsolateConfig {
         &self.config
-    }
-
-    /// A number no other isolate of this process has or had: how events name it.
-    #[must_use]
-    pub const fn number(&self) -> u64 {
-        self.number
     }
 
     /// What code must have been compiled against to run here.

@@ -40,11 +40,15 @@ pub enum RootKind {
     HostCall,
     /// A pending exception.
     Exception,
+    /// The value of a weak map's entry whose key is alive.
+    WeakMapValue,
+    /// An object found dead that waits for its finalizer.
+    Finalizable,
 }
 
 impl RootKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Frame,
         Self::Global,
         Self::Table,
@@ -56,6 +60,8 @@ impl RootKind {
         Self::InFlight,
         Self::HostCall,
         Self::Exception,
+        Self::WeakMapValue,
+        Self::Finalizable,
     ];
 }
 
@@ -73,6 +79,8 @@ impl fmt::Display for RootKind {
             Self::InFlight => "argument in flight",
             Self::HostCall => "host call",
             Self::Exception => "pending exception",
+            Self::WeakMapValue => "value of a weak map",
+            Self::Finalizable => "queue of finalizers",
         })
     }
 }

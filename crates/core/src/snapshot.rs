@@ -87,6 +87,8 @@ const fn group_name(kind: RootKind) -> &'static str {
         RootKind::InFlight => "(arguments in flight)",
         RootKind::HostCall => "(host calls)",
         RootKind::Exception => "(pending exceptions)",
+        RootKind::WeakMapValue => "(values of weak maps)",
+        RootKind::Finalizable => "(queue of finalizers)",
     }
 }
 

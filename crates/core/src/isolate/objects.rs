@@ -168,6 +168,9 @@ impl Isolate {
             .and_then(|()| self.alloc_struct(TypeId::EXTERN, in_flight));
         match object {
             Ok(object) => {
+                if value.is_traced() {
+                    self.watched.insert(object);
+                }
                 let id = self.host_data.insert(object, value, bytes);
                 self.store_u32(object, HEADER_BYTES, id);
                 Ok(object)
