@@ -147,10 +147,10 @@ fn check_elements<T: FieldValue>(type_id: TypeId, element: FieldType) -> Result<
 
 /// The elements of one array.
 #[derive(Clone, Copy)]
-struct Span {
-    object: ObjectRef,
-    type_id: TypeId,
-    element: FieldType,
+pub(crate) struct Span {
+    pub(crate) object: ObjectRef,
+    pub(crate) type_id: TypeId,
+    pub(crate) element: FieldType,
     /// Of the first element, from the object's start.
     first: u32,
     element_log2: u8,
@@ -159,7 +159,7 @@ struct Span {
 
 impl Span {
     #[inline]
-    fn of(isolate: &Isolate, object: ObjectRef) -> Result<Self, Error> {
+    pub(crate) fn of(isolate: &Isolate, object: ObjectRef) -> Result<Self, Error> {
         let type_id = isolate.type_of(object);
         let (info, element) = access::array_info(isolate, type_id)?;
         Ok(Self {
@@ -185,7 +185,7 @@ impl Span {
     }
 
     #[inline]
-    fn check_index(&self, index: u32) -> Result<u32, Error> {
+    pub(crate) fn check_index(&self, index: u32) -> Result<u32, Error> {
         if index < self.length {
             return Ok(self.offset(index));
         }

@@ -44,6 +44,9 @@ mod field;
 mod structs;
 mod arrays;
 mod externs;
+mod weak;
+mod no_gc;
+mod value_stack;
 pub mod jit;
 mod error;
 
@@ -56,14 +59,18 @@ pub use handle::{
     AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, I31, OwnedRooted, RefKind, Rooted, StructRef,
     SubKind,
 };
+pub use no_gc::{NoGc, Unrooted};
 pub use scope::Scope;
 pub use store::Store;
 pub use value::{Ref, ScopedVal, Val};
+pub use value_stack::{RootsKey, ValueStack};
+pub use weak::{WeakMap, WeakRef};
 pub use windrow_core::{
-    ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType, FuncType, FunctionId,
-    GrowthPolicy, HeapError, HeapLimits, HeapType, HostValue, MemoryKind, PauseHistogram,
-    Properties, RefType, Statistics, StorageType, StructType, SubTypeDef, TypeError, TypeId,
-    TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
+    ActivationList, ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType,
+    FuncType, FunctionId, GcRef, GrowthPolicy, HeapCell, HeapError, HeapLimits, HeapType,
+    HostValue, MemoryKind, PauseHistogram, Properties, RefType, RootKind, RootSource, RootVisitor,
+    Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError, TypeId, TypeInfo,
+    TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
 #[cfg(feature = "tracing")]
