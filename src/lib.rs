@@ -33,6 +33,7 @@
 mod collectors;
 mod config;
 mod store;
+mod inspect;
 mod value;
 pub mod jit;
 mod error;
@@ -52,8 +53,9 @@ pub use windrow_core::{
 #[cfg(feature = "tracing")]
 pub use windrow_core::TracingListener;
 pub use windrow_core::{
-    BudgetGrown, CollectionEnded, CollectionStarted, EventListener, HeapExhausted, PhaseTimes,
-    Usage,
+    BudgetGrown, CollectionEnded, CollectionStarted, Edge, EdgeSlot, EdgeStrength, EventListener,
+    HeapExhausted, HeapObject, HeapSurvey, MemoryPool, PathStep, PhaseTimes, RetainingPath,
+    RootKind, SnapshotError, SnapshotSummary, Usage,
 };
 
 /// The README's code, as a test.
