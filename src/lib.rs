@@ -38,6 +38,7 @@ mod config;
 mod store;
 mod scope;
 mod handle;
+mod inspect;
 mod value;
 mod access;
 mod field;
@@ -76,8 +77,9 @@ pub use windrow_core::{
 #[cfg(feature = "tracing")]
 pub use windrow_core::TracingListener;
 pub use windrow_core::{
-    BudgetGrown, CollectionEnded, CollectionStarted, EventListener, HeapExhausted, PhaseTimes,
-    Usage,
+    BudgetGrown, CollectionEnded, CollectionStarted, Edge, EdgeSlot, EdgeStrength, EventListener,
+    HeapExhausted, HeapObject, HeapSurvey, MemoryPool, PathStep, PhaseTimes, RetainingPath,
+    SnapshotError, SnapshotSummary, Usage,
 };
 
 /// The README's code, as a test.

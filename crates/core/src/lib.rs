@@ -84,8 +84,8 @@ pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
 pub use log_bits::LogBits;
 pub use memory::{
-    Checked, GUARD_BYTES, Guarded, HEAP_END, HeapMemory, Memory, MemoryKind, PAGE_BYTES,
-    StateBlock, UnknownMemory,
+    Checked, GUARD_BYTES, Guarded, HEAP_END, HeapMemory, Memory, MemoryKind, MemoryPool,
+    PAGE_BYTES, StateBlock, UnknownMemory,
 };
 pub use mutator::{MutatorState, StateOffset};
 pub use pages::PageSpace;

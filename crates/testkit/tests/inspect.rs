@@ -344,6 +344,14 @@ fn a_hundred_thousand_objects_are_all_there_and_nothing_else() {
             .expect("alive");
         assert_eq!(path.steps.len(), 2);
         assert_eq!(path.steps[0].slot, Some(EdgeSlot::Element(99_999)));
+        let handle = bench.own(last);
+        let path = bench
+            .isolate
+            .why_alive(last)
+            .expect("whole")
+            .expect("alive");
+        assert_eq!(path.steps.len(), 2, "its own handle comes last");
+        bench.isolate.handles_mut().release(handle);
         bench.isolate.handles_mut().release(list);
         let path = bench
             .isolate
@@ -389,6 +397,14 @@ fn a_survey_agrees_with_the_heap() {
                 assert_eq!(survey.index_of(object.object()), Some(index));
             }
             assert_eq!(allocated.len(), if collects { 335 } else { 1001 });
+            let held = bench.node();
+            let object = bench.at(&held);
+            let path = bench
+                .isolate
+                .why_alive(object)
+                .expect("whole")
+                .expect("held");
+            assert_eq!((path.root, path.steps.len()), (RootKind::OwnedHandle, 1));
             let dead = bench
                 .isolate
                 .alloc_struct(bench.node, &mut [])

@@ -74,7 +74,8 @@ impl Isolate {
     }
 
     /// The shortest path from a root to `object`, or `None` if nothing keeps it alive: it is garbage
-    /// that waits for a collection, or no object.
+    /// that waits for a collection, or no object. A handle of the object itself, such as who asks may
+    /// have, is the answer only where there is no other.
     ///
     /// Costs a trace that ends when the object is found, and about 20 bytes for each object looked at.
     /// Of paths of one length, one from the kind of root declared first.
