@@ -131,6 +131,16 @@ impl Store {
         Ok(self.isolate.collect(kind)?)
     }
 
+    /// Does some of the work that the last collection left, about as much as looking at `bytes` of
+    /// objects takes; whether some is left. For idle moments. Only a collector that reclaims between
+    /// collections has any (`drc`); nothing moves.
+    ///
+    /// # Errors
+    /// [`HeapError::Corrupt`](crate::HeapError::Corrupt), and what poisoned the heap before.
+    pub fn gc_step(&mut self, bytes: u64) -> Result<bool, Error> {
+        Ok(self.isolate.step(bytes)?)
+    }
+
     /// What the heap did so far.
     #[must_use]
     pub fn stats(&mut self) -> Statistics {
