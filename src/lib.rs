@@ -25,6 +25,8 @@
 //! # Ok::<(), windrow::Error>(())
 //! ```
 //!
+//! The [`guide`] goes on from here: rooting, weak things, choosing a collector, inspection, JITs.
+//!
 //! Three doors, no type leaking from one to another:
 //! - embedding a heap: [`Config`], [`Store`], types and values (this crate);
 //! - writing a collector: the `windrow-core` crate, proved with `windrow-testkit`;
@@ -50,6 +52,7 @@ mod no_gc;
 mod value_stack;
 pub mod jit;
 mod error;
+pub mod guide;
 
 pub use collectors::{CollectorKind, UnknownCollector};
 pub use config::Config;

@@ -7,6 +7,7 @@
 use crate::access::{self, Extension};
 use crate::arrays::Span;
 use crate::field::{Field, FieldValue, RefField};
+use crate::handle::StoreId;
 use crate::{AnyRef, ArrayRef, Error, RefKind, Rooted, Scope, Store, StructRef, Val};
 use std::fmt;
 use std::marker::PhantomData;
@@ -44,6 +45,8 @@ use windrow_core::{GcRef, ObjectRef, TypeId};
 #[derive(Debug)]
 pub struct NoGc<'n> {
     store: &'n mut Store,
+    /// The store that was borrowed; a scope of handles may have swapped in another.
+    id: StoreId,
 }
 
 /// A reference, not null, that no collection can make stale: good as long as its [`NoGc`] scope.
@@ -85,13 +88,19 @@ impl Store {
     /// Opens a scope in which nothing is collected. Scopes nest.
     pub fn no_gc(&mut self) -> NoGc<'_> {
         self.isolate_mut().forbid_gc();
-        NoGc { store: self }
+        NoGc {
+            id: self.id(),
+            store: self,
+        }
     }
 }
 
 impl Drop for NoGc<'_> {
     fn drop(&mut self) {
-        self.store.isolate_mut().allow_gc();
+        // Where stores were swapped, the one that was borrowed stays as it is.
+        if self.store.id() == self.id {
+            self.store.isolate_mut().allow_gc();
+        }
     }
 }
 
@@ -118,8 +127,17 @@ impl<'n> NoGc<'n> {
     /// # Errors
     /// What `body` returns: [`HeapError::CollectionForbidden`](crate::HeapError::CollectionForbidden)
     /// where the heap would have to be collected.
+    ///
+    /// # Panics
+    /// If `body` leaves another store in the place of this one: references of this scope would lead to
+    /// that one's objects.
     pub fn scope<R>(&mut self, body: impl FnOnce(&mut Scope<'_>) -> R) -> R {
-        body(&mut self.store.scope())
+        let result = body(&mut self.store.scope());
+        assert!(
+            self.store.id() == self.id,
+            "a store is not swapped while its references are unrooted"
+        );
+        result
     }
 
     /// Writes a reference, with the barrier the collector asks for.

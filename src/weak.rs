@@ -243,7 +243,7 @@ impl ExternRef {
     /// let mut store = Store::new(&Config::new())?;
     /// let mut scope = store.scope();
     /// let listener = Listener { callback: HeapCell::new() };
-    /// let listener = ExternRef::new_traced(&mut scope, listener).map_err(|refused| refused.error)?;
+    /// let listener = ExternRef::new_traced(&mut scope, listener)?;
     /// // A cycle: from the value to the object that stands for it.
     /// let cell = &listener.data::<Listener>(&scope)?.expect("it is one").callback;
     /// scope.set_cell(cell, Some(listener.to_any()))?;

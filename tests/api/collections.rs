@@ -109,6 +109,15 @@ fn nothing_is_collected_in_a_scope_that_forbids_it() {
 }
 
 #[test]
+#[should_panic(expected = "a store is not swapped while its references are unrooted")]
+fn stores_are_not_swapped_where_references_are_unrooted() {
+    let mut store = Store::new(&Config::new()).unwrap();
+    let mut other = Store::new(&Config::new()).unwrap();
+    let mut heap = store.no_gc();
+    heap.scope(|scope| std::mem::swap::<Store>(scope, &mut other));
+}
+
+#[test]
 fn steps_do_what_a_collection_left() {
     everywhere(|store| {
         let node = node(store);
