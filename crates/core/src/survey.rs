@@ -122,12 +122,12 @@ impl<'a> HeapSurvey<'a> {
             }
         }
         survey.roots = roots;
+        let mut targets = Vec::new();
         while let Some(object) = trace.pending.pop() {
-            let mut targets = Vec::new();
             survey
                 .view
                 .for_each_edge(object, &mut |edge| targets.push(edge.target));
-            for target in targets {
+            for target in targets.drain(..) {
                 survey.edges += u64::from(survey.reach(&mut trace, target)?);
             }
         }
