@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 use windrow::{
-    CollectorKind, Config, FieldType, MemoryPool, Ref, Store, StructType, TypeId, ValType,
+    CollectorKind, Config, FieldType, MemoryPool, OwnedRooted, Store, StructRef, StructType,
+    TypeId, ValType,
 };
 
 /// Objects in each store.
@@ -54,7 +55,7 @@ fn create_and_drop(config: &Config, pair: TypeId) -> Result<f64, windrow::Error>
         let start = Instant::now();
         for _ in 0..BATCH {
             let mut store = Store::new(config)?;
-            store.alloc_struct(pair)?;
+            StructRef::new_default(&mut store.scope(), pair)?;
         }
         batches.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(BATCH));
     }
@@ -62,8 +63,10 @@ fn create_and_drop(config: &Config, pair: TypeId) -> Result<f64, windrow::Error>
     Ok(batches[batches.len() / 2])
 }
 
-fn fill(store: &mut Store, pair: TypeId) -> Result<Vec<Ref>, windrow::Error> {
-    (0..OBJECTS).map(|_| store.alloc_struct(pair)).collect()
+fn fill(store: &mut Store, pair: TypeId) -> Result<Vec<OwnedRooted<StructRef>>, windrow::Error> {
+    let mut scope = store.scope();
+    let fill = |_| Ok(StructRef::new_default(&mut scope, pair)?.own(&mut scope));
+    (0..OBJECTS).map(fill).collect()
 }
 
 /// What the system says this process has in memory.

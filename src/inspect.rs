@@ -1,8 +1,8 @@
 //! Looking into a store: what is alive, why, and in which memory.
 
-use crate::{Error, Store};
+use crate::{Error, RefKind, Rooted, Store};
 use std::io::Write;
-use windrow_core::{GcRef, HeapObject, MemoryKind, RetainingPath, SnapshotError, SnapshotSummary};
+use windrow_core::{HeapObject, MemoryKind, RetainingPath, SnapshotError, SnapshotSummary};
 
 impl Store {
     /// Which memory the heap lives in: the one that was asked for, unless
@@ -42,16 +42,19 @@ impl Store {
         self.isolate_mut().write_snapshot(&mut out)
     }
 
-    /// The shortest path from a root to the object that `reference` leads to; `None` if nothing keeps it
-    /// alive, or it leads to none. A handle of the object itself is the answer only where there is no
+    /// The shortest path from a root to the object that a handle leads to; `None` for an `i31`. A handle of the object itself is the answer only where there is no
     /// other.
     ///
     /// Costs a trace up to the object, and about 20 bytes for each object on the way.
     ///
     /// # Errors
-    /// [`HeapError`](crate::HeapError): what poisoned the heap, or frames that cannot be followed.
-    pub fn why_alive(&mut self, reference: GcRef) -> Result<Option<RetainingPath>, Error> {
-        match reference.as_object() {
+    /// [`Error::ForeignReference`]; [`HeapError`](crate::HeapError): what poisoned the heap, or frames
+    /// that cannot be followed.
+    pub fn why_alive<T: RefKind>(
+        &mut self,
+        object: Rooted<'_, T>,
+    ) -> Result<Option<RetainingPath>, Error> {
+        match object.try_gc_ref(self)?.as_object() {
             Some(object) => Ok(self.isolate_mut().why_alive(object)?),
             None => Ok(None),
         }

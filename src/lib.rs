@@ -5,7 +5,7 @@
 //! nobody has to trust: whatever bytes the heap holds, the host stays safe.
 //!
 //! ```
-//! use windrow::{CollectionKind, CollectorKind, Config, FieldType, Store, StructType, ValType};
+//! use windrow::{CollectionKind, CollectorKind, Config, FieldType, ScopedVal, Store, StructRef, StructType, Val, ValType};
 //!
 //! // Choose a collector by enum, by name (`"copying".parse()`), or bring your own.
 //! let config = Config::new().collector(CollectorKind::Copying);
@@ -16,9 +16,12 @@
 //!     FieldType::mutable(ValType::I32),
 //!     FieldType::mutable(ValType::ANYREF),
 //! ]))?;
-//! let object = store.alloc_struct(pair)?;
-//! store.gc(CollectionKind::Full)?;
-//! assert_eq!(store.type_of(&object), Some(pair));
+//!
+//! // What the handles of a scope lead to stays alive, and they follow it where it moves.
+//! let mut scope = store.scope();
+//! let object = StructRef::new(&mut scope, pair, &[Val::I32(7), ScopedVal::NULL])?;
+//! scope.gc(CollectionKind::Full)?;
+//! assert_eq!(object.get(&mut scope, 0)?.as_i32(), Some(7));
 //! # Ok::<(), windrow::Error>(())
 //! ```
 //!
@@ -33,21 +36,42 @@
 mod collectors;
 mod config;
 mod store;
+mod scope;
+mod handle;
 mod inspect;
 mod value;
+mod access;
+mod field;
+mod structs;
+mod arrays;
+mod externs;
+mod weak;
+mod no_gc;
+mod value_stack;
 pub mod jit;
 mod error;
 
 pub use collectors::{CollectorKind, UnknownCollector};
 pub use config::Config;
 pub use error::Error;
+pub use externs::ExternError;
+pub use field::{Field, FieldValue, RefField};
+pub use handle::{
+    AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, I31, OwnedRooted, RefKind, Rooted, StructRef,
+    SubKind,
+};
+pub use no_gc::{NoGc, Unrooted};
+pub use scope::Scope;
 pub use store::Store;
-pub use value::{Ref, Val};
+pub use value::{Ref, ScopedVal, Val};
+pub use value_stack::{RootsKey, ValueStack};
+pub use weak::{WeakMap, WeakRef};
 pub use windrow_core::{
-    ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType, FuncType, FunctionId,
-    GrowthPolicy, HeapError, HeapLimits, HeapType, HostValue, MemoryKind, PauseHistogram,
-    Properties, RefType, Statistics, StorageType, StructType, SubTypeDef, TypeError, TypeId,
-    TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
+    ActivationList, ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType,
+    FuncType, FunctionId, GcRef, GrowthPolicy, HeapCell, HeapError, HeapLimits, HeapType,
+    HostValue, MemoryKind, PauseHistogram, Properties, RefType, RootKind, RootSource, RootVisitor,
+    Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError, TypeId, TypeInfo,
+    TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
 #[cfg(feature = "tracing")]
@@ -55,7 +79,7 @@ pub use windrow_core::TracingListener;
 pub use windrow_core::{
     BudgetGrown, CollectionEnded, CollectionStarted, Edge, EdgeSlot, EdgeStrength, EventListener,
     HeapExhausted, HeapObject, HeapSurvey, MemoryPool, PathStep, PhaseTimes, RetainingPath,
-    RootKind, SnapshotError, SnapshotSummary, Usage,
+    SnapshotError, SnapshotSummary, Usage,
 };
 
 /// The README's code, as a test.

@@ -1,11 +1,9 @@
 //! A store: one heap with its types, handles and host values.
 
-use crate::{Config, Error, Ref};
+use crate::handle::StoreId;
+use crate::{AnyRef, Config, Error, OwnedRooted, Ref};
 use std::sync::Arc;
-use windrow_core::{
-    CollectionKind, FunctionId, GcRef, HostValue, Isolate, ObjectRef, Statistics, TypeId,
-    TypeRegistry,
-};
+use windrow_core::{CollectionKind, FunctionId, GcRef, Isolate, Statistics, TypeId, TypeRegistry};
 
 /// One collected heap.
 ///
@@ -13,7 +11,13 @@ use windrow_core::{
 #[derive(Debug)]
 pub struct Store {
     isolate: Isolate,
+    id: StoreId,
 }
+
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Store>();
+};
 
 impl Store {
     /// Makes an empty store.
@@ -22,9 +26,17 @@ impl Store {
     /// [`HeapError::Reservation`](crate::HeapError::Reservation) where the system has no room for
     /// the heap's memory.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        Ok(Self {
-            isolate: Isolate::new(config.isolate())?,
-        })
+        let isolate = Isolate::new(config.isolate())?;
+        // The low half: stores whose handles look alike are made four billion stores apart.
+        let low = u32::try_from(isolate.id().get().get() & u64::from(u32::MAX));
+        let id = low.unwrap_or_default().max(1);
+        Ok(Self { isolate, id })
+    }
+
+    /// Told from every other store's; never zero.
+    #[inline]
+    pub(crate) const fn id(&self) -> StoreId {
+        self.id
     }
 
     /// The types of this store's family.
@@ -35,75 +47,15 @@ impl Store {
 
     /// The heap itself, for compilers and other layers that keep the rules of references.
     #[must_use]
+    #[inline]
     pub const fn isolate(&self) -> &Isolate {
         &self.isolate
     }
 
     /// The heap itself, for compilers and other layers that keep the rules of references.
+    #[inline]
     pub const fn isolate_mut(&mut self) -> &mut Isolate {
         &mut self.isolate
-    }
-
-    /// Allocates a struct with every field zero or null.
-    ///
-    /// # Errors
-    /// [`HeapError::HeapFull`](crate::HeapError::HeapFull) with the bytes needed and the limit.
-    ///
-    /// # Panics
-    /// If `type_id` is not a struct type of this store's family.
-    pub fn alloc_struct(&mut self, type_id: TypeId) -> Result<Ref, Error> {
-        self.isolate.sync_types();
-        let object = self.isolate.alloc_struct(type_id, &mut [])?;
-        Ok(self.hold(object.to_ref()))
-    }
-
-    /// Allocates an array with every element zero or null.
-    ///
-    /// # Errors
-    /// [`HeapError::HeapFull`](crate::HeapError::HeapFull) with the bytes needed and the limit.
-    ///
-    /// # Panics
-    /// If `type_id` is not an array type of this store's family.
-    pub fn alloc_array(&mut self, type_id: TypeId, length: u32) -> Result<Ref, Error> {
-        self.isolate.sync_types();
-        let object = self.isolate.alloc_array(type_id, length, &mut [])?;
-        Ok(self.hold(object.to_ref()))
-    }
-
-    /// Puts a host value into the heap and returns a reference to the object that stands for it.
-    /// The value is dropped after the collection that finds the object dead, or with the store.
-    ///
-    /// # Errors
-    /// The error and the value handed back, where the heap is full.
-    pub fn alloc_extern(&mut self, value: HostValue) -> Result<Ref, windrow_core::ExternError> {
-        let object = self.isolate.alloc_extern(value, &mut [])?;
-        Ok(self.hold(object.to_ref()))
-    }
-
-    /// As [`Self::alloc_extern`], for a value that takes about `bytes` bytes outside the heap. Values
-    /// that take more than their budget together, 64 MiB or twice what survived, cause a collection.
-    ///
-    /// # Errors
-    /// As [`Self::alloc_extern`].
-    pub fn alloc_extern_sized(
-        &mut self,
-        value: HostValue,
-        bytes: u32,
-    ) -> Result<Ref, windrow_core::ExternError> {
-        let object = self.isolate.alloc_extern_sized(value, bytes, &mut [])?;
-        Ok(self.hold(object.to_ref()))
-    }
-
-    /// The host value a reference stands for, or `None` where it stands for none.
-    ///
-    /// # Errors
-    /// [`Error::ForeignReference`], or [`HeapError::Corrupt`](crate::HeapError::Corrupt) where the
-    /// heap's bytes were tampered with.
-    pub fn host_value(&self, reference: &Ref) -> Result<Option<&HostValue>, Error> {
-        match self.try_resolve(reference)?.as_object() {
-            Some(object) => Ok(self.isolate.host_value(object)?),
-            None => Ok(None),
-        }
     }
 
     /// The type of the object a reference leads to, or `None` for null and an `i31`.
@@ -130,21 +82,17 @@ impl Store {
     pub fn hold(&mut self, reference: GcRef) -> Ref {
         match (reference.as_i31(), reference.as_object()) {
             (Some(value), _) => Ref::I31(value),
-            (None, Some(object)) => Ref::Object(self.hold_object(object)),
+            (None, Some(object)) => Ref::Object(OwnedRooted::<AnyRef>::new(self, object.to_ref())),
             (None, None) => Ref::Null,
         }
     }
 
-    /// Gives a held reference back. Dropping it does the same at the next collection; this frees
-    /// its handle at once, if no clone of it is left.
-    pub fn release(&mut self, reference: Ref) {
-        if let Ref::Object(handle) = reference {
-            self.isolate.handles_mut().release(handle);
+    /// Gives an owned reference back. Dropping it does the same at the next collection; this frees
+    /// its entry at once, if no clone of it is left.
+    pub fn release(&mut self, reference: impl Into<Ref>) {
+        if let Ref::Object(handle) = reference.into() {
+            self.isolate.handles_mut().release(handle.into_handle());
         }
-    }
-
-    fn hold_object(&mut self, object: ObjectRef) -> windrow_core::OwnedHandle {
-        self.isolate.handles_mut().own(object.to_ref())
     }
 
     /// The raw reference behind a held one, valid until the next safepoint.
@@ -165,11 +113,7 @@ impl Store {
         match reference {
             Ref::Null => Ok(GcRef::NULL),
             Ref::I31(value) => Ok(GcRef::from_i31(*value)),
-            Ref::Object(handle) => self
-                .isolate
-                .handles()
-                .owned(handle)
-                .ok_or(Error::ForeignReference),
+            Ref::Object(handle) => handle.try_gc_ref(self),
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 use windrow::{
-    ArrayType, BudgetGrown, CollectionEnded, CollectionKind, CollectionStarted, CollectorKind,
-    Config, EventListener, FieldType, HeapExhausted, HostValue, Store, ValType, Zeal,
+    ArrayRef, ArrayType, BudgetGrown, CollectionEnded, CollectionKind, CollectionStarted,
+    CollectorKind, Config, EventListener, ExternRef, FieldType, HeapExhausted, Store, ValType,
+    Zeal,
 };
 
 /// Writes down what it hears.
@@ -52,17 +53,20 @@ fn a_collection_tells_what_it_did_and_where_its_time_went() {
         for zeal in [0, 1000] {
             let (mut store, recorder) = store(*kind, zeal);
             let array = longs(&store);
-            let kept = store.alloc_array(array, 100).expect("room");
+            let mut scope = store.scope();
+            let kept = ArrayRef::new_default(&mut scope, array, 100).expect("room");
+            let kept = kept.own(&mut scope);
             for _ in 0..10 {
-                drop(store.alloc_array(array, 100).expect("room"));
+                ArrayRef::new_default(&mut scope, array, 100).expect("room");
             }
-            drop(store.alloc_extern(HostValue::new(1_u8)).expect("room"));
+            ExternRef::new(&mut scope, 1_u8).expect("room");
+            drop(scope);
             store.gc(CollectionKind::Full).expect("it collects");
             let ended = recorder.ended.lock().expect("whole");
             let [event] = &ended[..] else {
                 panic!("{ended:?}");
             };
-            assert_eq!(event.isolate, store.isolate().number());
+            assert_eq!(event.isolate, store.isolate().id().get().get());
             assert_eq!((event.kind, &event.error), (CollectionKind::Full, &None));
             assert_eq!(
                 event.before,
@@ -89,10 +93,11 @@ fn growth_and_exhaustion_are_told_with_their_sizes() {
     for kind in CollectorKind::ALL {
         let (mut store, recorder) = store(*kind, 0);
         let array = longs(&store);
-        let mut held = Vec::new();
+        let mut held = 0;
+        let mut scope = store.scope();
         let error = loop {
-            match store.alloc_array(array, 10_000) {
-                Ok(object) => held.push(object),
+            match ArrayRef::new_default(&mut scope, array, 10_000) {
+                Ok(_) => held += 1,
                 Err(error) => break error,
             }
         };
@@ -111,10 +116,11 @@ fn growth_and_exhaustion_are_told_with_their_sizes() {
         };
         assert_eq!((event.needed_bytes, event.limit_bytes), (80_016, 8 << 20));
         assert!(event.usage.committed_bytes <= event.limit_bytes);
-        assert!(event.usage.occupied_bytes >= held.len() as u64 * 80_000);
+        assert!(event.usage.occupied_bytes >= held * 80_000);
         // A size no heap could have is told, too.
         drop(exhausted);
-        store.alloc_array(array, u32::MAX).expect_err("too large");
+        let refused = ArrayRef::new_default(&mut scope, array, u32::MAX);
+        refused.expect_err("too large");
         assert_eq!(recorder.exhausted.lock().expect("whole").len(), 2);
     }
 }

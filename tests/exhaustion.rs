@@ -7,7 +7,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use windrow::{Collector, CollectorKind, Config, HeapError, MemoryKind, Store, Val, Zeal};
+use windrow::{
+    ArrayRef, Collector, CollectorKind, Config, HeapError, MemoryKind, Store, Val, Zeal,
+};
 use windrow_testkit::Failing;
 use windrow_wasm::{Engine, Error, Func, Linker, Module, TrapKind};
 
@@ -171,10 +173,11 @@ fn memory_that_is_refused_makes_a_full_heap() {
         let mut store = Store::new(&config).expect("an empty heap is small");
         let array = windrow::ArrayType::new(windrow::FieldType::mutable(windrow::ValType::I64));
         let array = store.types().register_array(array).expect("a type");
-        let mut held = Vec::new();
+        let mut scope = store.scope();
+        let mut held = 0;
         let error = loop {
-            match store.alloc_array(array, 1 << 20) {
-                Ok(object) => held.push(object),
+            match ArrayRef::new_default(&mut scope, array, 1 << 20) {
+                Ok(_) => held += 1,
                 Err(error) => break error,
             }
         };
@@ -182,11 +185,12 @@ fn memory_that_is_refused_makes_a_full_heap() {
             matches!(error, windrow::Error::Heap(HeapError::HeapFull { .. })),
             "{error}"
         );
-        assert!(!held.is_empty(), "there was room for some");
-        store.verify().expect("the heap is whole");
-        held.clear();
+        assert!(held > 0, "there was room for some");
+        scope.verify().expect("the heap is whole");
+        drop(scope);
         if kind.instance().properties().collects {
-            store.alloc_array(array, 1 << 10).expect("room again");
+            let mut scope = store.scope();
+            ArrayRef::new_default(&mut scope, array, 1 << 10).expect("room again");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use windrow::{
     CollectionKind, CollectorKind, Config, Error, FieldType, HeapError, MemoryKind, MemoryPool,
-    Ref, Store, StructType, TypeId, ValType,
+    OwnedRooted, ScopedVal, Store, StructRef, StructType, TypeId, Val, ValType,
 };
 
 fn pair(config: &Config) -> TypeId {
@@ -17,29 +17,23 @@ fn pair(config: &Config) -> TypeId {
 }
 
 /// Objects whose integers count up from `first`.
-fn fill(store: &mut Store, pair: TypeId, first: u32) -> Vec<Ref> {
-    let offset = integer(store, pair);
-    (0..10)
-        .map(|index| {
-            let object = store.alloc_struct(pair).expect("room");
-            let at = store.resolve(&object).as_object().expect("an object");
-            store.isolate_mut().store_u32(at, offset, first + index);
-            object
+fn fill(store: &mut Store, pair: TypeId, first: i32) -> Vec<OwnedRooted<StructRef>> {
+    let mut scope = store.scope();
+    (first..first + 10)
+        .map(|number| {
+            let fields = [Val::I32(number), ScopedVal::NULL];
+            let object = StructRef::new(&mut scope, pair, &fields).expect("room");
+            object.own(&mut scope)
         })
         .collect()
 }
 
-/// Where the integer is in a pair.
-fn integer(store: &Store, pair: TypeId) -> u32 {
-    store.types().sub_type(pair).field_offset(0)
-}
-
-fn check(store: &Store, objects: &[Ref], first: u32) {
-    let pair = store.type_of(&objects[0]).expect("an object");
-    let offset = integer(store, pair);
-    for (index, object) in (first..).zip(objects) {
-        let at = store.resolve(object).as_object().expect("an object");
-        assert_eq!(store.isolate().load_u32(at, offset), index);
+fn check(store: &mut Store, objects: &[OwnedRooted<StructRef>], first: i32) {
+    let mut scope = store.scope();
+    for (number, object) in (first..).zip(objects) {
+        let object = object.root(&mut scope);
+        let read = object.get(&mut scope, 0).expect("a field");
+        assert_eq!(read.as_i32(), Some(number));
     }
 }
 
@@ -72,12 +66,10 @@ fn stores_from_a_pool_see_nothing_of_those_before() {
         for round in 0..100 {
             let mut store = Store::new(&config).expect("room");
             assert_eq!(store.memory_kind(), MemoryKind::Guarded);
-            let object = store.alloc_struct(pair).expect("room");
-            let at = store
-                .resolve(&object)
-                .as_object()
-                .expect("an object")
-                .offset();
+            let mut scope = store.scope();
+            let object = StructRef::new_default(&mut scope, pair).expect("room");
+            let at = object.gc_ref(&scope).bits();
+            drop(scope);
             // What the last one had in its objects, and beyond them.
             for place in (at + 16..at + 4096).step_by(8) {
                 let place = windrow::jit::GcRef::from_bits(place)
@@ -87,7 +79,7 @@ fn stores_from_a_pool_see_nothing_of_those_before() {
             }
             let objects = fill(&mut store, pair, round);
             store.gc(CollectionKind::Full).expect("it collects");
-            check(&store, &objects, round);
+            check(&mut store, &objects, round);
         }
         assert_eq!(pool.idle(), 1);
     }
@@ -148,9 +140,9 @@ fn more_stores_than_address_space_is_an_error_or_checked_memory() {
             assert_ne!(store.isolate().code_abi(), config.code_abi());
             let objects = fill(&mut store, pair, 3);
             store.gc(CollectionKind::Full).expect("it collects");
-            check(&store, &objects, 3);
+            check(&mut store, &objects, 3);
         }
-        for (store, objects) in &stores {
+        for (store, objects) in &mut stores {
             check(store, objects, 7);
         }
         stores.pop();

@@ -9,7 +9,7 @@ use crate::setting::Setting;
 use endings::ending;
 use reader::{Found, Objects};
 use std::sync::{Arc, Mutex, PoisonError};
-use windrow::{FunctionId, HostValue, Ref, Store, Val};
+use windrow::{ExternRef, FunctionId, Ref, Store, Val};
 use windrow_wasm::{Error, Extern, Instance, Module};
 
 /// Calls of host functions, in order.
@@ -107,8 +107,11 @@ impl Ours {
             Arg::NullFunction => Val::Func(FunctionId::NULL),
             Arg::I31(value) => Val::Ref(Ref::I31(*value)),
             Arg::Host(number) => {
-                let made = self.store.alloc_extern(HostValue::new(*number));
-                Val::Ref(made.unwrap_or(Ref::Null))
+                let mut scope = self.store.scope();
+                match ExternRef::new(&mut scope, *number) {
+                    Ok(made) => Val::Ref(made.own(&mut scope).into()),
+                    Err(_) => Val::Ref(Ref::Null),
+                }
             }
             Arg::Earlier(index) => self.earlier[*index].clone(),
         }

@@ -11,7 +11,9 @@ mod unwinders;
 
 use std::sync::Arc;
 use sticky::StickyCollector;
-use windrow::{CollectionKind, Config, FieldType, HeapError, MemoryKind, StructType, ValType};
+use windrow::{
+    CollectionKind, Config, FieldType, HeapError, MemoryKind, StructRef, StructType, ValType,
+};
 use windrow_core::{Collector, Isolate, IsolateConfig};
 use windrow_testkit::{Effort, Recorder, prove, prove_untrusted};
 
@@ -45,13 +47,15 @@ fn a_foreign_collector_serves_a_store() {
         let mut store = windrow::Store::new(&config).unwrap();
         let cell = StructType::new([FieldType::mutable(ValType::I64)]);
         let cell = store.types().register_struct(cell).unwrap();
-        let kept = store.alloc_struct(cell).unwrap();
+        let mut scope = store.scope();
+        let kept = StructRef::new_default(&mut scope, cell).unwrap();
         for _ in 0..100_000 {
-            store.alloc_struct(cell).unwrap();
+            let mut turn = scope.scope();
+            StructRef::new_default(&mut turn, cell).unwrap();
         }
-        store.gc(CollectionKind::Full).unwrap();
-        assert_eq!(store.type_of(&kept), Some(cell));
-        assert_eq!(store.stats().live_bytes, 16);
+        scope.gc(CollectionKind::Full).unwrap();
+        assert_eq!(kept.type_id(&scope), Some(cell));
+        assert_eq!(scope.stats().live_bytes, 16);
     }
 }
 

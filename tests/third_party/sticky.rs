@@ -16,7 +16,7 @@ use windrow_core::{
     AllocError, AllocSpec, CollectionClient, CollectionKind, Collector, Corruption,
     FIRST_OBJECT_OFFSET, GcHeap, GcRef, HEAP_END, Header, HeapContext, HeapError, HeapLimits,
     Memory, MutatorAbi, ObjectRef, Properties, RootKind, RootVisitor, TypeTables, Usage, Violation,
-    WriteBarrier, Zeal, load_ref, object_bytes, slots_of_known_size, with_memory,
+    WeakPhase, WriteBarrier, Zeal, load_ref, object_bytes, slots_of_known_size, with_memory,
 };
 
 /// Minor collections between two major ones.
@@ -145,7 +145,7 @@ impl<M: Memory> Marking<'_, M> {
         })
     }
 
-    fn trace(&mut self) -> Result<(), HeapError> {
+    fn close(&mut self) -> Result<(), HeapError> {
         while let Some(object) = self.gray.pop() {
             self.scan(object)?;
         }
@@ -175,6 +175,18 @@ impl<M: Memory> Marking<'_, M> {
 impl<M: Memory> RootVisitor for Marking<'_, M> {
     fn visit(&mut self, _kind: RootKind, slot: &mut GcRef) {
         self.mark(*slot, 0);
+    }
+}
+
+impl<M: Memory> WeakPhase for Marking<'_, M> {
+    fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef> {
+        let entry = self.objects.get(&object)?;
+        entry.marked.then_some(object)
+    }
+
+    /// Names none of the objects reached.
+    fn trace(&mut self, _reached: &mut Vec<ObjectRef>) -> Result<(), HeapError> {
+        self.close()
     }
 }
 
@@ -277,13 +289,11 @@ impl GcHeap for StickyHeap {
             let mut marking = Marking { objects, memory, types, gray: Vec::new(), corruption: None };
             client.visit_roots(&mut marking)?;
             self.remembered.iter().try_for_each(|owner| marking.scan(*owner))?;
-            marking.trace()?;
+            marking.close()?;
             if self.mistake == Some(Mistake::FreesCycles) {
                 marking.free_cycles()?;
             }
-            client.process_weak(&mut |object| {
-                self.objects.get(&object).filter(|entry| entry.marked).map(|_| object)
-            });
+            client.process_weak(&mut marking)?;
             self.sweep(memory, zeal);
         });
         if self.mistake != Some(Mistake::KeepsTheRemembered) {

@@ -1,4 +1,4 @@
-//! A collection: flip, evacuate the roots, scan what was copied, free what was left.
+//! A collection: flip, evacuate the roots, scan what was copied, the weak phase, free what was left.
 //!
 //! The forwarding offset takes the collector's header word, which is zero in every other object.
 //! Nothing read from the heap is believed: a type id is masked into the shape table, a size is
@@ -8,8 +8,8 @@
 use crate::heap::{Chunk, CopyingHeap, page_kind};
 use windrow_core::{
     CollectionClient, Corruption, GC_WORD_OFFSET, GcRef, Header, HeapContext, HeapError, Memory,
-    ObjectRef, RootKind, RootVisitor, TypeTables, Zeal, load_ref, object_bytes, slots,
-    slots_of_known_size, with_memory,
+    ObjectRef, RootKind, RootVisitor, TypeTables, Watched, WeakPhase, Zeal, load_ref, object_bytes,
+    slots, slots_of_known_size, with_memory,
 };
 
 impl CopyingHeap {
@@ -23,8 +23,10 @@ impl CopyingHeap {
         let types = cx.types;
         let (end, copied) = with_memory!(&mut *cx.memory, memory => {
             let mut evacuation = Evacuation::start(self, memory, types);
-            evacuation.trace(client)?;
-            client.process_weak(&mut |object| evacuation.survivor(object));
+            client.visit_roots(&mut evacuation)?;
+            evacuation.close()?;
+            evacuation.watched = Some(cx.watched).filter(|watched| !watched.is_empty());
+            client.process_weak(&mut evacuation)?;
             evacuation.finish(cx.zeal)
         });
         cx.stats.copied_bytes += copied.bytes;
@@ -59,6 +61,12 @@ struct Evacuation<'a, M> {
     start: u32,
     cursor: u32,
     limit: u32,
+    /// The chunk the scan is in, by its number among the closed ones, and where; `None` for its start.
+    scanned_chunk: usize,
+    scanned_to: Option<u32>,
+    /// Objects to take note of when they are reached, in the weak phase, and those that were.
+    watched: Option<&'a Watched>,
+    reached: Vec<ObjectRef>,
     /// Large objects marked and not scanned.
     gray_large: Vec<ObjectRef>,
     copied: Copied,
@@ -83,25 +91,27 @@ impl<'a, M: Memory> Evacuation<'a, M> {
             start: 0,
             cursor: 0,
             limit: 0,
+            scanned_chunk: 0,
+            scanned_to: None,
+            watched: None,
+            reached: Vec::new(),
             gray_large: Vec::new(),
             copied: Copied::default(),
             corruption: None,
         }
     }
 
-    /// Roots, then the transitive closure.
-    fn trace(&mut self, client: &mut dyn CollectionClient) -> Result<(), HeapError> {
-        client.visit_roots(self)?;
-        let (mut chunk, mut at) = (0, None);
+    /// The transitive closure of what was evacuated.
+    fn close(&mut self) -> Result<(), HeapError> {
         loop {
             // The chunk to scan in: a closed one, or the open one.
-            let current = self.to.get(chunk).copied();
+            let current = self.to.get(self.scanned_chunk).copied();
             let (start, fill) = current.map_or((self.start, self.cursor), |c| (c.start, c.fill));
-            let next = at.unwrap_or(start);
+            let next = self.scanned_to.unwrap_or(start);
             if next < fill {
-                at = Some(self.scan_range(next, fill));
+                self.scanned_to = Some(self.scan_range(next, fill));
             } else if current.is_some() {
-                (chunk, at) = (chunk + 1, None);
+                (self.scanned_chunk, self.scanned_to) = (self.scanned_chunk + 1, None);
             } else if let Some(object) = self.gray_large.pop() {
                 self.scan_large(object);
             } else {
@@ -183,7 +193,10 @@ impl<'a, M: Memory> Evacuation<'a, M> {
     #[cold]
     fn mark_in_place(&mut self, reference: GcRef, object: ObjectRef) {
         match self.heap.large.mark(object) {
-            Some(true) => self.gray_large.push(object),
+            Some(true) => {
+                self.gray_large.push(object);
+                self.note(object);
+            }
             Some(false) => {}
             None => {
                 let bits = reference.bits();
@@ -212,7 +225,18 @@ impl<'a, M: Memory> Evacuation<'a, M> {
         self.copied.objects += 1;
         copy_words(self.memory, object.offset(), to, bytes);
         self.memory.store_u32(object.offset() + GC_WORD_OFFSET, to);
+        self.note(object);
         GcRef::from_bits(to)
+    }
+
+    /// Takes note that `object` was reached, if somebody waits for that.
+    #[inline(always)]
+    fn note(&mut self, object: ObjectRef) {
+        if let Some(watched) = self.watched
+            && watched.contains(object)
+        {
+            self.reached.push(object);
+        }
     }
 
     /// Opens another tospace chunk; `false`, with the corruption noted, where the heap claims more
@@ -241,15 +265,6 @@ impl<'a, M: Memory> Evacuation<'a, M> {
         self.heap.pages.set_range(start, chunk_bytes, self.to_space);
         (self.start, self.cursor, self.limit) = (start, start, start + chunk_bytes);
         true
-    }
-
-    /// Where a surviving object is now; `None` for a dead one.
-    fn survivor(&self, object: ObjectRef) -> Option<ObjectRef> {
-        if self.heap.pages.at(object.offset()) == self.from_space {
-            GcRef::from_bits(Header::read(self.memory, object).gc_word()).as_object()
-        } else {
-            self.heap.large.is_marked(object).then_some(object)
-        }
     }
 
     /// Frees fromspace and dead large objects, and makes tospace the space to allocate in.
@@ -291,6 +306,22 @@ impl<'a, M: Memory> Evacuation<'a, M> {
 impl<M: Memory> RootVisitor for Evacuation<'_, M> {
     fn visit(&mut self, _kind: RootKind, slot: &mut GcRef) {
         *slot = self.evacuate(*slot);
+    }
+}
+
+impl<M: Memory> WeakPhase for Evacuation<'_, M> {
+    fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef> {
+        if self.heap.pages.at(object.offset()) == self.from_space {
+            GcRef::from_bits(Header::read(self.memory, object).gc_word()).as_object()
+        } else {
+            self.heap.large.is_marked(object).then_some(object)
+        }
+    }
+
+    fn trace(&mut self, reached: &mut Vec<ObjectRef>) -> Result<(), HeapError> {
+        self.close()?;
+        reached.append(&mut self.reached);
+        Ok(())
     }
 }
 

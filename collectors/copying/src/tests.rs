@@ -1,6 +1,7 @@
 //! What is particular to the copying collector; the contract is the proof kit's business.
 
 mod corruption;
+mod weak;
 
 use super::CopyingCollector;
 use crate::CHUNK_BYTES;

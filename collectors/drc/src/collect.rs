@@ -4,7 +4,12 @@
 //! is dead falls to zero. An object without references that a root holds is kept on a list, to be
 //! looked at again when the roots are next. One that no root holds is dead, and so is what only the
 //! dead lead to: nothing the mutator does until the next epoch can change that, so the dead are looked
-//! at when there is time, iteratively, each once.
+//! at when there is time, iteratively, each once. But what something outside the heap goes by may be
+//! brought back by that until the weak phase has judged it: it waits, whole, with all it leads to.
+//!
+//! In the weak phase an object is alive that a root holds or that has counted references. What is shown
+//! there is looked at again each epoch, as roots are, and not counted. Old references are taken away
+//! when everything is shown, before the phase judges what is dead.
 //!
 //! A backup trace is the same with every count forgotten first: what the roots do not lead to is never
 //! entered again.
@@ -19,8 +24,8 @@ use crate::counts::{Entry, Released};
 use crate::heap::{DrcHeap, page_kind};
 use windrow_core::{
     CollectionClient, Corruption, GcRef, Header, HeapError, LogBits, Memory, ObjectRef, RootKind,
-    RootVisitor, TypeTables, Zeal, dies_in_collections_only, load_ref, object_bytes, slots,
-    slots_of_known_size,
+    RootVisitor, TypeTables, Watched, WeakPhase, Zeal, dies_in_collections_only, load_ref,
+    object_bytes, slots, slots_of_known_size,
 };
 
 /// The work a collection spends on the dead of the old: about a millisecond, see
@@ -35,8 +40,14 @@ pub(crate) struct Counting<'a, M> {
     heap: &'a mut DrcHeap,
     memory: &'a mut M,
     types: &'a TypeTables,
+    watched: &'a Watched,
     log_bits: &'a mut LogBits,
     zeal: Zeal,
+    /// Whether watched objects are to be noted when they are reached, and those that were.
+    notes_reached: bool,
+    reached: Vec<ObjectRef>,
+    /// Whether nothing that is dead will be brought back any more in this collection.
+    is_final: bool,
     /// Objects entered and not scanned.
     gray: Vec<ObjectRef>,
     /// References to count, and the slots they were found in.
@@ -48,7 +59,7 @@ impl<'a, M: Memory> Counting<'a, M> {
     pub(crate) fn new(
         heap: &'a mut DrcHeap,
         memory: &'a mut M,
-        types: &'a TypeTables,
+        (types, watched): (&'a TypeTables, &'a Watched),
         log_bits: &'a mut LogBits,
         zeal: Zeal,
     ) -> Self {
@@ -56,8 +67,12 @@ impl<'a, M: Memory> Counting<'a, M> {
             heap,
             memory,
             types,
+            watched,
             log_bits,
             zeal,
+            notes_reached: false,
+            reached: Vec::new(),
+            is_final: false,
             gray: Vec::new(),
             found: Ahead::new(),
             corruption: None,
@@ -96,25 +111,34 @@ impl<'a, M: Memory> Counting<'a, M> {
             self.heap.counts.set_rooted(object, false);
         }
         client.visit_roots(self)?;
-        let mut log = std::mem::take(&mut self.heap.log);
+        let log = std::mem::take(&mut self.heap.log);
         for logged in &log {
             self.log_bits.arm(logged.slot & !7, 8);
             self.retain(load_ref(self.memory, logged.slot), logged.slot);
         }
+        self.heap.log = log;
         self.count_found();
+        self.corruption.map_or(Ok(()), Err)?;
+        self.notes_reached = !self.watched.is_empty();
+        client.process_weak(self)?;
+        self.kill_awaited();
+        if !self.is_final {
+            self.kill(WORK_PER_EPOCH);
+        }
+        self.corruption.map_or(Ok(()), Err)?;
+        self.reclaim_young();
+        Ok(())
+    }
+
+    /// Takes away the references that were overwritten.
+    fn release_log(&mut self) {
         self.find_dying();
+        let mut log = std::mem::take(&mut self.heap.log);
         for logged in &log {
             self.release(logged.old, logged.slot);
         }
         log.clear();
         self.heap.log = log;
-        self.kill_awaited();
-        self.kill(WORK_PER_EPOCH);
-        self.corruption.map_or(Ok(()), Err)?;
-        let counts = &self.heap.counts;
-        client.process_weak(&mut |object| counts.at(object).is_counted().then_some(object));
-        self.reclaim_young();
-        Ok(())
     }
 
     /// Counts a reference, in a while: see [`Self::count_found`].
@@ -192,6 +216,7 @@ impl<'a, M: Memory> Counting<'a, M> {
                 }
             }
         }
+        self.note(object);
         if has_refs {
             if self.heap.is_logged {
                 self.log_bits.arm(start, bytes);
@@ -199,6 +224,14 @@ impl<'a, M: Memory> Counting<'a, M> {
             self.gray.push(object);
         }
         Ok(self.heap.counts.at(object))
+    }
+
+    /// Takes note that `object` was reached, if somebody waits for that.
+    #[inline(always)]
+    fn note(&mut self, object: ObjectRef) {
+        if self.notes_reached && self.watched.contains(object) {
+            self.reached.push(object);
+        }
     }
 
     /// Counts what was found, and what the objects entered refer to, entering what is young of that.
@@ -250,15 +283,28 @@ impl<'a, M: Memory> Counting<'a, M> {
         }
     }
 
-    /// Looks through the objects that had no references: some have by now, some are still held by
-    /// roots, the rest is dead.
+    /// Looks through the objects that had no references, and those that were dead but may have been
+    /// brought back: some have references by now, some are held by roots, the rest is dead.
     fn find_dying(&mut self) {
         let DrcHeap {
             counts,
             unreferenced,
             dying,
+            awaited,
             ..
         } = &mut *self.heap;
+        let mut held = Vec::new();
+        awaited.retain(|object| {
+            let entry = counts.at(*object);
+            if !entry.is_unreferenced() {
+                counts.set_listed(*object, false);
+            } else if entry.is_rooted() {
+                held.push(*object);
+            } else {
+                return true;
+            }
+            false
+        });
         unreferenced.retain(|object| {
             let entry = counts.at(*object);
             if !entry.is_unreferenced() {
@@ -270,37 +316,35 @@ impl<'a, M: Memory> Counting<'a, M> {
             }
             entry.is_rooted()
         });
+        unreferenced.append(&mut held);
     }
 
-    /// Looks at dead objects and reclaims them, until so much work is done.
+    /// Looks at dead objects and reclaims them, until so much work is done. What the weak phase must
+    /// see first waits for that.
     fn kill(&mut self, work: u32) {
         let mut left = work;
         while left > 0 && self.corruption.is_none() {
             let Some(object) = self.heap.dying.pop() else {
                 return;
             };
-            left = left.saturating_sub(self.kill_one(object));
-        }
-    }
-
-    /// As [`Self::kill`], between collections: what the weak phase must see first waits for the next.
-    pub(crate) fn kill_between(&mut self, work: u32) -> Result<(), Corruption> {
-        let mut left = work;
-        while left > 0 && self.corruption.is_none() {
-            let Some(object) = self.heap.dying.pop() else {
-                break;
-            };
-            if dies_in_collections_only(Header::read(self.memory, object)) {
+            let header = Header::read(self.memory, object);
+            if dies_in_collections_only(self.watched, object, header) {
                 self.heap.awaited.push(object);
                 left -= 1;
             } else {
                 left = left.saturating_sub(self.kill_one(object));
             }
         }
+    }
+
+    /// As [`Self::kill`], between collections.
+    pub(crate) fn kill_between(&mut self, work: u32) -> Result<(), Corruption> {
+        self.kill(work);
         self.corruption.map_or(Ok(()), Err)
     }
 
-    /// Reclaims all that waits for the weak phase, which is linear in such objects itself.
+    /// After the weak phase: reclaims all that waited for it and was not brought back, which is linear
+    /// in such objects, as the phase itself.
     fn kill_awaited(&mut self) {
         while let Some(object) = self.heap.awaited.pop() {
             self.kill_one(object);
@@ -314,8 +358,14 @@ impl<'a, M: Memory> Counting<'a, M> {
     /// for a large array is looked at in one piece.
     #[inline(always)]
     fn kill_one(&mut self, object: ObjectRef) -> u32 {
-        if !self.heap.counts.at(object).is_unreferenced() {
-            // Something forged led to it after its death.
+        let entry = self.heap.counts.at(object);
+        if !entry.is_unreferenced() {
+            // It was brought back, and something refers to it; or something forged does.
+            self.heap.counts.set_listed(object, false);
+            return 1;
+        }
+        if entry.is_rooted() {
+            self.heap.unreferenced.push(object);
             return 1;
         }
         let start = object.offset();
@@ -411,6 +461,33 @@ impl<M: Memory> RootVisitor for Counting<'_, M> {
         if !entry.is_rooted() {
             self.heap.counts.set_rooted(object, true);
             self.heap.rooted.push(object);
+            if entry.is_unreferenced() {
+                self.note(object);
+            }
         }
+    }
+}
+
+impl<M: Memory> WeakPhase for Counting<'_, M> {
+    fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef> {
+        let entry = self.heap.counts.at(object);
+        let is_held = entry.is_rooted() || !entry.is_unreferenced();
+        (entry.is_counted() && is_held).then_some(object)
+    }
+
+    fn trace(&mut self, reached: &mut Vec<ObjectRef>) -> Result<(), HeapError> {
+        self.count_found();
+        reached.append(&mut self.reached);
+        Ok(self.corruption.map_or(Ok(()), Err)?)
+    }
+
+    fn settle(&mut self, is_final: bool) -> Result<(), HeapError> {
+        self.release_log();
+        self.is_final = is_final;
+        if is_final {
+            // Host values of what is reached from these are dropped in this collection.
+            self.kill(WORK_PER_EPOCH);
+        }
+        Ok(self.corruption.map_or(Ok(()), Err)?)
     }
 }

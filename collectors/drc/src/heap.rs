@@ -65,7 +65,8 @@ pub(crate) struct DrcHeap {
     pub(crate) unreferenced: Vec<ObjectRef>,
     /// Counted objects that are dead, not looked at yet.
     pub(crate) dying: Vec<ObjectRef>,
-    /// Dead ones that the weak phase must see before they are reclaimed.
+    /// Those of them that the weak phase must see before they are reclaimed: until then something
+    /// outside the heap may bring them back.
     pub(crate) awaited: Vec<ObjectRef>,
     /// What roots held when the epoch began.
     pub(crate) rooted: Vec<ObjectRef>,
@@ -250,7 +251,7 @@ impl DrcHeap {
         let kills = bytes.div_ceil(64).saturating_mul(KILLS_PER_64_BYTES);
         let before = self.counted_bytes();
         let result = with_memory!(&mut *cx.memory, memory => {
-            Counting::new(self, memory, cx.types, cx.log_bits, cx.zeal).kill_between(kills)
+            Counting::new(self, memory, (cx.types, cx.watched), cx.log_bits, cx.zeal).kill_between(kills)
         });
         cx.stats.reclaimed_bytes += before - self.counted_bytes();
         result.map_err(AllocError::Corrupt)
@@ -359,9 +360,9 @@ impl GcHeap for DrcHeap {
         } else {
             self.unlogged = 0;
         }
-        let (types, zeal) = (cx.types, cx.zeal);
+        let (trusted, zeal) = ((cx.types, cx.watched), cx.zeal);
         with_memory!(&mut *cx.memory, memory => {
-            let mut counting = Counting::new(self, memory, types, cx.log_bits, zeal);
+            let mut counting = Counting::new(self, memory, trusted, cx.log_bits, zeal);
             if traces {
                 counting.forget_counts();
             }

@@ -1,5 +1,7 @@
 //! What is particular to deferred reference counting; the contract is the proof kit's business.
 
+mod weak;
+
 use super::DrcCollector;
 use std::sync::Arc;
 use windrow_core::{

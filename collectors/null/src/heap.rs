@@ -6,7 +6,7 @@
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, FIRST_OBJECT_OFFSET, GcHeap, GcRef, HEAP_END,
     HeapContext, HeapError, HeapLimits, Memory, ObjectRef, RootKind, RootVisitor, Usage, Violation,
-    visit_objects,
+    WeakPhase, visit_objects,
 };
 
 /// How far the limit moves at a time, in bytes.
@@ -69,13 +69,8 @@ impl GcHeap for NullHeap {
         _kind: CollectionKind,
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError> {
-        struct Ignore;
-        impl RootVisitor for Ignore {
-            fn visit(&mut self, _kind: RootKind, _slot: &mut GcRef) {}
-        }
-        client.visit_roots(&mut Ignore)?;
-        client.process_weak(&mut Some);
-        Ok(())
+        client.visit_roots(&mut Everything)?;
+        client.process_weak(&mut Everything)
     }
 
     fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64) {
@@ -110,5 +105,22 @@ impl GcHeap for NullHeap {
                 self.limit, self.soft_end, self.hard_end
             )));
         }
+    }
+}
+
+/// What is alive: everything, where it is.
+struct Everything;
+
+impl RootVisitor for Everything {
+    fn visit(&mut self, _kind: RootKind, _slot: &mut GcRef) {}
+}
+
+impl WeakPhase for Everything {
+    fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef> {
+        Some(object)
+    }
+
+    fn trace(&mut self, _reached: &mut Vec<ObjectRef>) -> Result<(), HeapError> {
+        Ok(())
     }
 }

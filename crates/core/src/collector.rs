@@ -7,7 +7,7 @@
 use crate::stats::Statistics;
 use crate::{
     AllocSpec, Corruption, GcRef, HeapError, HeapLimits, HeapMemory, LogBits, MutatorAbi,
-    MutatorState, ObjectRef, RootVisitor, TypeTables, WriteBarrier, Zeal,
+    MutatorState, ObjectRef, RootVisitor, TypeTables, Watched, WriteBarrier, Zeal,
 };
 use std::fmt;
 
@@ -59,6 +59,8 @@ pub struct HeapContext<'a> {
     pub stats: &'a mut Statistics,
     /// Which slots owe a barrier of the log form.
     pub log_bits: &'a mut LogBits,
+    /// Which objects the weak phase wants to hear of.
+    pub watched: &'a Watched,
     /// How hard to test.
     pub zeal: Zeal,
 }
@@ -107,9 +109,54 @@ pub trait CollectionClient {
     /// Where compiled frames cannot be followed; give up the collection and return the error.
     fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError>;
 
-    /// The weak phase: called once, after the closure is complete and before anything is
-    /// reclaimed. `survivor` tells where an object is now, or `None` for a dead one.
-    fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>);
+    /// The weak phase: to be called once, after the closure of the roots is complete and before
+    /// anything is reclaimed. It keeps more alive through `heap`, which is complete again when this
+    /// returns: what is no survivor then is dead.
+    ///
+    /// # Errors
+    /// What `heap` said; give up the collection and return it.
+    fn process_weak(&mut self, heap: &mut dyn WeakPhase) -> Result<(), HeapError>;
+}
+
+/// A heap in the weak phase: it answers what is alive, and keeps more alive.
+///
+/// What hangs on whether an object is alive (host values, weak references, weak maps, finalizers) is
+/// no business of a heap's. It is asked about objects and shown references, in any order:
+///
+/// - **Show**, as a [`RootVisitor`]: keeps an object alive and replaces the reference, as for a root,
+///   each slot once in a collection. The object is a survivor at once; what it leads to may become one
+///   with the next `trace` only.
+/// - **[`Self::settle`]**, once, when all was shown that hangs on what the roots lead to.
+/// - After that, unless that was final, objects found dead may be shown, and live again with all they
+///   lead to.
+///
+/// Called dynamically, once for each thing that asks; never for an edge of the heap.
+pub trait WeakPhase: RootVisitor {
+    /// Where `object`, which lay there before the collection, is now; `None` if nothing that was
+    /// shown or traced leads to it.
+    fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef>;
+
+    /// Completes the closure of what was shown since the last time.
+    ///
+    /// Adds to `reached` each [watched](HeapContext::watched) object that became a survivor since the
+    /// weak phase began, or since the last call, by where it lay before the collection. A heap may
+    /// leave out some, or all: then the phase asks for each object again, and takes longer.
+    ///
+    /// # Errors
+    /// [`HeapError::Corrupt`].
+    fn trace(&mut self, reached: &mut Vec<ObjectRef>) -> Result<(), HeapError>;
+
+    /// Everything is shown that anything alive leads to: from here on what is no survivor is dead.
+    /// If that `is_final`, none of the dead will be shown any more, and they may be reclaimed right
+    /// away. For heaps that know the dead by more than what was not reached, say by counts that are
+    /// taken away only now. Does nothing by default.
+    ///
+    /// # Errors
+    /// [`HeapError::Corrupt`].
+    fn settle(&mut self, is_final: bool) -> Result<(), HeapError> {
+        let _ = is_final;
+        Ok(())
+    }
 }
 
 /// A fault found by [`GcHeap::verify`] in a heap's own accounts.

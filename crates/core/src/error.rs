@@ -126,6 +126,12 @@ pub enum HeapError {
         /// What the system said.
         reason: String,
     },
+    /// What was given belongs to another isolate. The heap stays usable.
+    #[error("the {what} belongs to another isolate; use it with the one that made it")]
+    Foreign {
+        /// What it is: a weak reference, a weak map, a heap cell.
+        what: &'static str,
+    },
     /// Every type id is taken.
     #[error("all {limit} type ids are in use; start a new type registry")]
     TypesExhausted {

@@ -46,7 +46,7 @@ impl fmt::Debug for dyn EventListener {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CollectionStarted {
-    /// Which isolate: [`Isolate::number`](crate::Isolate::number).
+    /// Which isolate: [`Isolate::id`](crate::Isolate::id).
     pub isolate: u64,
     /// Which collection was asked for.
     pub kind: CollectionKind,
@@ -59,7 +59,7 @@ pub struct CollectionStarted {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CollectionEnded {
-    /// Which isolate: [`Isolate::number`](crate::Isolate::number).
+    /// Which isolate: [`Isolate::id`](crate::Isolate::id).
     pub isolate: u64,
     /// Which collection was asked for.
     pub kind: CollectionKind,
@@ -156,7 +156,7 @@ pub struct PhaseTimes {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BudgetGrown {
-    /// Which isolate: [`Isolate::number`](crate::Isolate::number).
+    /// Which isolate: [`Isolate::id`](crate::Isolate::id).
     pub isolate: u64,
     /// Bytes of the allocation that needs it.
     pub needed_bytes: u64,
@@ -171,7 +171,7 @@ pub struct BudgetGrown {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HeapExhausted {
-    /// Which isolate: [`Isolate::number`](crate::Isolate::number).
+    /// Which isolate: [`Isolate::id`](crate::Isolate::id).
     pub isolate: u64,
     /// Bytes of the allocation that failed.
     pub needed_bytes: u64,

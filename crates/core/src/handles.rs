@@ -11,7 +11,21 @@ use std::sync::Arc;
 
 /// A handle on the scoped stack.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ScopedHandle(usize);
+pub struct ScopedHandle(u32);
+
+impl ScopedHandle {
+    /// The handle at this height of the stack, for layers that keep it in a form of their own.
+    #[must_use]
+    pub const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Its height on the stack.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+}
 
 /// Height of the scoped stack when a scope was opened.
 #[derive(Debug)]
@@ -56,15 +70,27 @@ impl Handles {
     }
 
     /// Roots `reference` in the innermost scope.
+    ///
+    /// # Panics
+    /// After 2^32 handles, which take 16 GiB.
+    #[inline]
     pub fn push(&mut self, reference: GcRef) -> ScopedHandle {
+        let index = u32::try_from(self.scoped.len()).expect("fewer than 2^32 handles are open");
         self.scoped.push(reference);
-        ScopedHandle(self.scoped.len() - 1)
+        ScopedHandle(index)
     }
 
     /// The reference behind a scoped handle, or `None` after its scope was closed.
     #[must_use]
+    #[inline]
     pub fn scoped(&self, handle: ScopedHandle) -> Option<GcRef> {
-        self.scoped.get(handle.0).copied()
+        self.scoped.get(handle.0 as usize).copied()
+    }
+
+    /// How many handles open scopes hold.
+    #[must_use]
+    pub const fn scoped_len(&self) -> usize {
+        self.scoped.len()
     }
 
     /// Roots `reference` until the handle and all its clones are dropped.

@@ -8,6 +8,9 @@
 //! A value may come with the bytes it takes outside the heap. They have a budget of their own, twice
 //! what survived the last collection they caused, so that small objects which stand for large values
 //! do not let the process's memory grow between collections.
+//!
+//! The ids of traced values are kept in a set of bits besides, so that a collection finds them without
+//! a look at the others.
 
 use crate::{HostValue, ObjectRef};
 use std::any::Any;
@@ -33,6 +36,8 @@ pub struct HostData {
     len: usize,
     bytes: u64,
     budget_bytes: u64,
+    /// A bit for each id whose value may be traced.
+    traced: Vec<u64>,
 }
 
 /// Host values whose objects died. Each is dropped, whatever the drop of another does.
@@ -86,6 +91,7 @@ impl Default for HostData {
             len: 0,
             bytes: 0,
             budget_bytes: Self::MIN_BUDGET_BYTES,
+            traced: Vec::new(),
         }
     }
 }
@@ -106,6 +112,7 @@ impl HostData {
     pub(crate) fn insert(&mut self, owner: ObjectRef, value: HostValue, bytes: u32) -> u32 {
         self.len += 1;
         self.bytes += u64::from(bytes);
+        let is_traced = value.is_traced();
         let entry = Entry::Used {
             owner,
             bytes,
@@ -118,10 +125,63 @@ impl HostData {
                 self.free = *next;
             }
             *slot = entry;
+            if is_traced {
+                self.note_traced(id);
+            }
             return id;
         }
         self.entries.push(entry);
-        u32::try_from(self.entries.len() - 1).expect("the caller checked for room")
+        let id = u32::try_from(self.entries.len() - 1).expect("the caller checked for room");
+        if is_traced {
+            self.note_traced(id);
+        }
+        id
+    }
+
+    /// Takes note that the value with this id may be traced.
+    fn note_traced(&mut self, id: u32) {
+        let word = (id / 64) as usize;
+        if word >= self.traced.len() {
+            self.traced.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.traced.get_mut(word) {
+            *bits |= 1 << (id % 64);
+        }
+    }
+
+    /// Calls `visit` with the id, the owner and the value of every traced value. Linear in these, with a
+    /// word for each 64 entries.
+    pub(crate) fn for_each_traced(&mut self, mut visit: impl FnMut(u32, ObjectRef, &HostValue)) {
+        for (word, bits) in (0_u32..).zip(&mut self.traced) {
+            let mut left = *bits;
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                let id = word * 64 + bit;
+                match self.entries.get(id as usize) {
+                    Some(Entry::Used { owner, value, .. }) if value.is_traced() => {
+                        visit(id, *owner, value);
+                    }
+                    _ => *bits &= !(1 << bit),
+                }
+            }
+        }
+    }
+
+    /// The value with this id, whoever owns it.
+    pub(crate) fn value_of(&self, id: u32) -> Option<&HostValue> {
+        match self.entries.get(id as usize)? {
+            Entry::Used { value, .. } => Some(value),
+            Entry::Free { .. } => None,
+        }
+    }
+
+    /// Every object that stands for a value.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = ObjectRef> + '_ {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Used { owner, .. } => Some(*owner),
+            Entry::Free { .. } => None,
+        })
     }
 
     /// The value with this id, if `owner` owns it.
@@ -137,6 +197,9 @@ impl HostData {
 
     /// The value with this id, if `owner` owns it.
     pub fn value_mut(&mut self, id: u32, owner: ObjectRef) -> Option<&mut HostValue> {
+        self.value(id, owner)?;
+        // Whoever has it may put another value there.
+        self.note_traced(id);
         match self.entries.get_mut(id as usize)? {
             Entry::Used {
                 owner: of, value, ..

@@ -3,10 +3,12 @@
 //! Morally an `Arc<dyn Any + Send + Sync>`, but thin. One allocation holds the value, at its start
 //! whatever its alignment, and behind it a footer: the count, then the fat pointer back to the
 //! value. A box is the address of its footer, so `Option<HostValue>` is a word, too, and what the
-//! value is stays out of the pointer.
+//! value is stays out of the pointer. Whether a value has references for collectors to see is known to
+//! the type behind the fat pointer: it is one of two wrappers that add nothing to the value.
 //!
 //! Cloning and dropping cost an atomic addition each; a value drops once, with its last box.
 
+use crate::{HeapCell, TraceHost};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::any::Any;
 use std::cmp::Ordering as Order;
@@ -20,12 +22,56 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 /// What a value is to its box.
 type Opaque = dyn Any + Send + Sync;
 
+/// A value as it lies in the box.
+trait Boxed: Send + Sync {
+    fn opaque(&self) -> &Opaque;
+    fn opaque_mut(&mut self) -> &mut Opaque;
+    /// The value's cells, if its type has any.
+    fn traced(&self) -> Option<&dyn TraceHost>;
+}
+
+/// A value without references.
+#[repr(transparent)]
+struct Plain<T>(T);
+
+/// A value with references.
+#[repr(transparent)]
+struct Traced<T>(T);
+
+impl<T: Any + Send + Sync> Boxed for Plain<T> {
+    fn opaque(&self) -> &Opaque {
+        &self.0
+    }
+
+    fn opaque_mut(&mut self) -> &mut Opaque {
+        &mut self.0
+    }
+
+    fn traced(&self) -> Option<&dyn TraceHost> {
+        None
+    }
+}
+
+impl<T: TraceHost> Boxed for Traced<T> {
+    fn opaque(&self) -> &Opaque {
+        &self.0
+    }
+
+    fn opaque_mut(&mut self) -> &mut Opaque {
+        &mut self.0
+    }
+
+    fn traced(&self) -> Option<&dyn TraceHost> {
+        Some(&self.0)
+    }
+}
+
 /// What lies behind the value.
 #[repr(C)]
 struct Footer {
     count: AtomicUsize,
     /// The value, at the start of the allocation.
-    value: NonNull<Opaque>,
+    value: NonNull<dyn Boxed>,
 }
 
 const _: () = {
@@ -87,19 +133,32 @@ impl HostValue {
         Self::new_with(|| value)
     }
 
+    /// Boxes a value that holds references into heaps, for collections to see.
+    ///
+    /// They do while an `externref` object that stands for the value is alive, in each isolate by
+    /// itself; see [`HeapCell`].
+    #[must_use]
+    pub fn new_traced<T: TraceHost>(value: T) -> Self {
+        Self::new_boxed(|| Traced(value))
+    }
+
     /// Boxes what `make` returns, which runs once the memory is there.
     ///
     /// # Panics
     /// Passes on a panic of `make`; the memory is given back.
     pub fn new_with<T: Any + Send + Sync>(make: impl FnOnce() -> T) -> Self {
-        let (layout, footer_offset) = layout(Layout::new::<T>());
+        Self::new_boxed(|| Plain(make()))
+    }
+
+    fn new_boxed<B: Boxed + 'static>(make: impl FnOnce() -> B) -> Self {
+        let (layout, footer_offset) = layout(Layout::new::<B>());
         // SAFETY: the layout has the footer's size at least, so it is not empty.
         let start = unsafe { alloc(layout) };
         let Some(start) = NonNull::new(start) else {
             handle_alloc_error(layout)
         };
         let allocation = Allocation { start, layout };
-        let value = start.cast::<T>();
+        let value = start.cast::<B>();
         // SAFETY: the memory is as large and as aligned as the layout says, which has room for the
         // value at its start and for the footer at its offset; nobody else knows of it.
         let footer = unsafe {
@@ -139,7 +198,7 @@ impl HostValue {
         }
         // SAFETY: there is one box, which is borrowed exclusively; the load of the count saw what
         // the other boxes did before they went.
-        Some(unsafe { &mut *self.footer().value.as_ptr() })
+        Some(unsafe { &mut *self.footer().value.as_ptr() }.opaque_mut())
     }
 
     /// The value, if it is a `T` and this is its only box.
@@ -151,6 +210,30 @@ impl HostValue {
     #[must_use]
     pub fn count(&self) -> usize {
         self.footer().count.load(Ordering::Relaxed)
+    }
+
+    fn traced(&self) -> Option<&dyn TraceHost> {
+        // SAFETY: as for `deref`.
+        unsafe { self.footer().value.as_ref() }.traced()
+    }
+
+    /// Whether the value was boxed by [`Self::new_traced`].
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.traced().is_some()
+    }
+
+    /// Calls `visitor` with every cell the value shows: none, unless it was boxed by
+    /// [`Self::new_traced`].
+    pub fn trace(&self, visitor: &mut dyn FnMut(&HeapCell)) {
+        if let Some(value) = self.traced() {
+            value.trace(visitor);
+        }
+    }
+
+    /// What tells this value from others as long as there is a box of it.
+    pub(crate) fn address(&self) -> usize {
+        self.0.addr().get()
     }
 
     /// The box as an address, with its count: to be turned back by [`Self::from_raw`].
@@ -218,7 +301,7 @@ impl Deref for HostValue {
     fn deref(&self) -> &Opaque {
         // SAFETY: the value lives as long as this box; it is borrowed exclusively only through the
         // exclusive borrow of its only box.
-        unsafe { self.footer().value.as_ref() }
+        unsafe { self.footer().value.as_ref() }.opaque()
     }
 }
 

@@ -13,6 +13,7 @@ mod objects;
     reason = "what compiled code and its runtime trust is set through unsafe methods"
 )]
 mod trusted;
+mod weak;
 mod verify;
 mod watch;
 
@@ -29,18 +30,40 @@ use crate::registry::TypeRegistry;
 use crate::roots::{ActivationList, RootSource};
 use crate::shape::TypeTables;
 use crate::stats::Statistics;
+use crate::weak::WeakTables;
 use crate::{
     AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, LogBits, Memory,
-    MemoryKind, MemoryPool, MutatorAbi, MutatorState, StateBlock, WriteBarrier, Zeal,
+    MemoryKind, MemoryPool, MutatorAbi, MutatorState, StateBlock, Watched, WriteBarrier, Zeal,
 };
 use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The number of the next isolate.
-static NUMBERS: AtomicU64 = AtomicU64::new(1);
+/// Tells an isolate from every other there ever was in this process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IsolateId(NonZeroU64);
+
+impl IsolateId {
+    /// The next one.
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self(NonZeroU64::new(number).expect("nobody makes 2^64 isolates"))
+    }
+
+    pub(crate) const fn from_number(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+
+    /// As a number, never zero.
+    #[must_use]
+    pub const fn get(self) -> NonZeroU64 {
+        self.0
+    }
+}
 
 /// Everything an isolate is made from.
 #[derive(Clone, Debug)]
@@ -96,6 +119,7 @@ impl IsolateConfig {
 
 /// One heap, its roots and its accounts.
 pub struct Isolate {
+    id: IsolateId,
     // Dropped in this order: host values last, after everything that could refer to them.
     heap: Box<dyn GcHeap>,
     memory: HeapMemory,
@@ -108,8 +132,10 @@ pub struct Isolate {
     handles: Handles,
     sources: Vec<Box<dyn RootSource>>,
     stats: Statistics,
-    number: u64,
     log_bits: LogBits,
+    weak: WeakTables,
+    /// What `weak` and the traced ones among host values go by.
+    watched: Watched,
     /// What the heap said last: a poisoned one is not asked.
     usage: Usage,
     allocations_until_zeal: u32,
@@ -138,6 +164,7 @@ macro_rules! heap_context {
             types: &$isolate.tables,
             stats: &mut $isolate.stats,
             log_bits: &mut $isolate.log_bits,
+            watched: &$isolate.watched,
             zeal: $isolate.config.zeal,
         }
     };
@@ -167,6 +194,7 @@ impl Isolate {
         if matches!(abi.write_barrier, WriteBarrier::Log { .. }) {
             log_bits.enable()?;
         }
+        let watched = Watched::default();
         let heap = config.collector.new_heap(
             &mut HeapContext {
                 memory: &mut memory,
@@ -174,11 +202,13 @@ impl Isolate {
                 types: &tables,
                 stats: &mut stats,
                 log_bits: &mut log_bits,
+                watched: &watched,
                 zeal: config.zeal,
             },
             config.limits,
         )?;
         let mut isolate = Self {
+            id: IsolateId::next(),
             heap,
             memory,
             state,
@@ -188,8 +218,9 @@ impl Isolate {
             handles: Handles::default(),
             sources: Vec::new(),
             stats,
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             log_bits,
+            weak: WeakTables::default(),
+            watched,
             usage: Usage::default(),
             allocations_until_zeal: config.zeal.collect_every,
             no_gc_scopes: 0,
@@ -207,16 +238,16 @@ impl Isolate {
         Ok(isolate)
     }
 
+    /// What tells this isolate from every other in the process.
+    #[must_use]
+    pub const fn id(&self) -> IsolateId {
+        self.id
+    }
+
     /// What this isolate was made from, but for the memory: which it has.
     #[must_use]
     pub const fn config(&self) -> &IsolateConfig {
         &self.config
-    }
-
-    /// A number no other isolate of this process has or had: how events name it.
-    #[must_use]
-    pub const fn number(&self) -> u64 {
-        self.number
     }
 
     /// What code must have been compiled against to run here.
@@ -287,9 +318,25 @@ impl Isolate {
         }
     }
 
-    /// Adds a source of roots, which stays until the isolate is dropped.
-    pub fn add_root_source(&mut self, source: Box<dyn RootSource>) {
+    /// Adds a source of roots, which stays until the isolate is dropped, and returns its number.
+    pub fn add_root_source(&mut self, source: Box<dyn RootSource>) -> usize {
         self.sources.push(source);
+        self.sources.len() - 1
+    }
+
+    /// The source of roots with a number that [`Self::add_root_source`] returned, if it is a `T`.
+    #[must_use]
+    #[inline]
+    pub fn root_source<T: RootSource>(&self, number: usize) -> Option<&T> {
+        let source: &dyn Any = &**self.sources.get(number)?;
+        source.downcast_ref()
+    }
+
+    /// The source of roots with a number that [`Self::add_root_source`] returned, if it is a `T`.
+    #[inline]
+    pub fn root_source_mut<T: RootSource>(&mut self, number: usize) -> Option<&mut T> {
+        let source: &mut dyn Any = &mut **self.sources.get_mut(number)?;
+        source.downcast_mut()
     }
 
     /// The host's handles.

@@ -28,6 +28,7 @@ mod trace;
 )]
 mod side_table;
 mod log_bits;
+mod watched;
 mod pages;
 mod chunks;
 mod large;
@@ -38,7 +39,9 @@ mod handles;
     reason = "one allocation for a value and its count, behind a thin pointer"
 )]
 mod host_value;
+mod host_cell;
 mod host_data;
+mod weak;
 mod sizing;
 mod stats;
 mod zeal;
@@ -60,7 +63,7 @@ pub use activation::{Activation, Activations, ActivationsAside};
 pub use chunks::ChunkPool;
 pub use collector::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,
-    Usage, Violation,
+    Usage, Violation, WeakPhase,
 };
 pub use error::{Bytes, Corruption, HeapError};
 pub use events::{
@@ -73,9 +76,10 @@ pub use header::{
     ARRAY_LENGTH_OFFSET, GC_WORD_OFFSET, HEADER_BYTES, Header, OBJECT_ALIGN, TYPE_ID_BITS, TypeId,
     load_ref,
 };
+pub use host_cell::{HeapCell, TraceHost};
 pub use host_data::HostData;
 pub use host_value::HostValue;
-pub use isolate::{ExternError, Isolate, IsolateConfig, NoGc};
+pub use isolate::{ExternError, Isolate, IsolateConfig, IsolateId, NoGc};
 pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
 pub use log_bits::LogBits;
@@ -102,5 +106,7 @@ pub use types::{
     ArrayType, CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, StructType,
     SubTypeDef, TypeUse, ValType,
 };
+pub use watched::Watched;
+pub use weak::{WeakHandle, WeakMapHandle};
 pub use why::{PathStep, RetainingPath};
 pub use zeal::Zeal;

@@ -63,6 +63,8 @@ pub trait Memory {
     fn write_bytes(&mut self, at: u32, bytes: &[u8]);
     /// Copies bytes out to the host. What would lie beyond what is usable reads as zero.
     fn read_bytes(&self, at: u32, bytes: &mut [u8]);
+    /// The usable part of `at..at + len`, in place; empty from the first page.
+    fn bytes_mut(&mut self, at: u32, len: u32) -> &mut [u8];
     /// Starts fetching the cache line at `at`: a hint.
     fn prefetch(&self, at: u32);
     /// Makes offsets below `end` usable. Never takes any back.
@@ -254,6 +256,9 @@ impl Memory for HeapMemory {
     }
     fn read_bytes(&self, at: u32, bytes: &mut [u8]) {
         with_memory!(self, m => m.read_bytes(at, bytes));
+    }
+    fn bytes_mut(&mut self, at: u32, len: u32) -> &mut [u8] {
+        with_memory!(self, m => m.bytes_mut(at, len))
     }
     fn prefetch(&self, at: u32) {
         with_memory!(self, m => m.prefetch(at));

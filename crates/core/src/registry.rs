@@ -49,6 +49,13 @@ pub struct TypeInfo {
 }
 
 impl TypeInfo {
+    /// Whether it is `ancestor`, or declares it, directly or not, as its supertype.
+    #[must_use]
+    #[inline]
+    pub fn is_subtype_of(&self, ancestor: &Self) -> bool {
+        self.ancestors.get(ancestor.ancestors.len() - 1) == Some(&ancestor.id)
+    }
+
     /// How many declared supertypes lie above it.
     #[must_use]
     pub fn depth(&self) -> u32 {
@@ -337,7 +344,8 @@ impl Inner {
             displays.push(info.display());
             wide.push(info.wide.clone());
         }
-        let tables = Arc::new(TypeTables::new(shapes, displays, wide));
+        let tables = TypeTables::new(shapes, displays, wide).with_infos(self.types.as_slice());
+        let tables = Arc::new(tables);
         self.tables = Some(Arc::clone(&tables));
         tables
     }

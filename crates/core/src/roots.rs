@@ -6,6 +6,7 @@
 //! atomic cell) loads, shows and stores, so raw pointers never leave it.
 
 use crate::{Activation, GcRef, HeapError};
+use std::any::Any;
 use std::fmt;
 
 /// What holds a root. Each kind alone keeps an object alive.
@@ -39,11 +40,15 @@ pub enum RootKind {
     HostCall,
     /// A pending exception.
     Exception,
+    /// The value of a weak map's entry whose key is alive.
+    WeakMapValue,
+    /// An object found dead that waits for its finalizer.
+    Finalizable,
 }
 
 impl RootKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Frame,
         Self::Global,
         Self::Table,
@@ -55,6 +60,8 @@ impl RootKind {
         Self::InFlight,
         Self::HostCall,
         Self::Exception,
+        Self::WeakMapValue,
+        Self::Finalizable,
     ];
 }
 
@@ -72,6 +79,8 @@ impl fmt::Display for RootKind {
             Self::InFlight => "argument in flight",
             Self::HostCall => "host call",
             Self::Exception => "pending exception",
+            Self::WeakMapValue => "value of a weak map",
+            Self::Finalizable => "queue of finalizers",
         })
     }
 }
@@ -106,7 +115,7 @@ impl<'a> ActivationList<'a> {
 }
 
 /// Something that holds roots.
-pub trait RootSource: Send {
+pub trait RootSource: Any + Send {
     /// Shows every root to `visitor`, each exactly once, and stores back what it leaves there.
     ///
     /// Returns how many frames were walked (zero for a source that walks none).

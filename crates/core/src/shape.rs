@@ -4,7 +4,8 @@
 //! in it has a power-of-two length and is indexed by `id & mask`, so an id read from the heap is
 //! in range whatever its bits; unused entries are invalid.
 
-use crate::TypeId;
+use crate::{TypeId, TypeInfo};
+use std::sync::Arc;
 
 /// Which kind of object a type id names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -72,6 +73,7 @@ pub struct TypeTables {
     displays: Box<[Display]>,
     kinds: Box<[u8]>,
     wide: Box<[Option<Box<[u64]>>]>,
+    infos: Box<[Arc<TypeInfo>]>,
     mask: u32,
     len: u32,
 }
@@ -129,9 +131,24 @@ impl TypeTables {
             displays: displays.into(),
             kinds,
             wide: wide.into(),
+            infos: Box::default(),
             mask,
             len,
         }
+    }
+
+    /// The same tables with the definitions of the declared types, in order of their ids.
+    pub(crate) fn with_infos(mut self, infos: impl Into<Box<[Arc<TypeInfo>]>>) -> Self {
+        self.infos = infos.into();
+        self
+    }
+
+    /// The definition of `id`, or `None` for the built-in types and ids never registered.
+    #[must_use]
+    #[inline]
+    pub fn info(&self, id: TypeId) -> Option<&TypeInfo> {
+        let index = id.bits().checked_sub(TypeId::FIRST_DECLARED)?;
+        self.infos.get(index as usize).map(|info| &**info)
     }
 
     /// The shape of `id`: the invalid one for an id never registered, whatever its bits.

@@ -5,7 +5,7 @@
 
 use crate::header::{ARRAY_LENGTH_OFFSET, HEADER_BYTES};
 use crate::shape::{Shape, ShapeKind};
-use crate::{Corruption, HEAP_END, Header, Memory, ObjectRef, TypeId, TypeTables};
+use crate::{Corruption, HEAP_END, Header, Memory, ObjectRef, TypeId, TypeTables, Watched};
 
 /// Bytes of the object at `object`, a multiple of eight.
 ///
@@ -140,12 +140,13 @@ pub fn slots_of_known_size<'t, M: Memory + ?Sized>(
     Ok(slots(memory, types, header, shape, object, bytes))
 }
 
-/// Whether an object with this header may be reclaimed only in a collection, after a weak phase that
-/// it did not survive: something outside the heap goes by its offset. A heap that reclaims objects
-/// between collections must leave these.
+/// Whether an object, with this header, may be reclaimed only in a collection, after a weak phase
+/// that it did not survive: something outside the heap goes by its offset. A heap that reclaims
+/// objects between collections must leave these.
 #[must_use]
-pub fn dies_in_collections_only(header: Header) -> bool {
-    header.type_id() == TypeId::EXTERN
+#[inline(always)]
+pub fn dies_in_collections_only(watched: &Watched, object: ObjectRef, header: Header) -> bool {
+    header.type_id() == TypeId::EXTERN || watched.contains(object)
 }
 
 impl Slots<'_> {

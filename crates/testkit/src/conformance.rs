@@ -10,6 +10,8 @@ mod contract;
 mod limits;
 mod roots;
 mod scene;
+mod traced;
+mod weak;
 
 pub use accounts::{dead_objects_are_not_touched, host_values_drop_once, statistics_add_up};
 pub use contract::{
@@ -23,6 +25,10 @@ pub use limits::{
 };
 pub use roots::{
     a_panicking_root_source_poisons, every_root_kind_keeps_alive, stray_roots_are_told,
+};
+pub use traced::{a_panicking_host_value_poisons, traced_host_values_are_part_of_the_graph};
+pub use weak::{
+    finalizers_are_handed_out_once, weak_maps_hold_ephemerons, weak_references_lead_to_the_living,
 };
 
 /// Makes a test of each part of the contract.
@@ -49,6 +55,11 @@ macro_rules! conformance {
             stray_roots_are_told
             barriers_are_owed_and_paid
             host_values_drop_once
+            weak_references_lead_to_the_living
+            weak_maps_hold_ephemerons
+            finalizers_are_handed_out_once
+            traced_host_values_are_part_of_the_graph
+            a_panicking_host_value_poisons
             statistics_add_up
             dead_objects_are_not_touched
             limits_are_kept

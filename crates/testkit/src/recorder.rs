@@ -16,7 +16,7 @@ use std::sync::Arc;
 use windrow_core::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, GcRef, Header, HeapContext,
     HeapError, HeapLimits, MutatorAbi, ObjectRef, Properties, RootKind, RootVisitor, Usage,
-    Violation, WriteBarrier, load_ref, object_bytes, slots,
+    Violation, WeakPhase, WriteBarrier, load_ref, object_bytes, slots,
 };
 
 /// A collector whose mutators are watched.
@@ -260,9 +260,9 @@ impl CollectionClient for WatchedClient<'_> {
         })
     }
 
-    fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>) {
+    fn process_weak(&mut self, heap: &mut dyn WeakPhase) -> Result<(), HeapError> {
         self.weak_phases += 1;
-        self.inner.process_weak(survivor);
+        self.inner.process_weak(heap)
     }
 }
 

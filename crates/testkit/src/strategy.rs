@@ -6,6 +6,7 @@ pub use damage::{corrupt_cases, damage};
 
 use crate::case::{
     Body, CaseConfig, Field, Init, Kind, MemoryChoice, Pick, Step, Target, TestCase, TypeDecl,
+    WeakStep,
 };
 use proptest::collection::vec;
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
@@ -115,6 +116,7 @@ pub fn step() -> BoxedStrategy<Step> {
         10 => allocation(),
         8 => access(),
         6 => reference_move(),
+        6 => weak_step().prop_map(Step::Weak),
         1 => prop_oneof![Just(Step::Collect(Kind::Automatic)), Just(Step::Collect(Kind::Full))],
     ]
     .boxed()
@@ -172,5 +174,29 @@ fn reference_move() -> impl Strategy<Value = Step> {
         1 => pick().prop_map(|from| Step::Own { from }),
         1 => (pick(), pick()).prop_map(|(handle, into)| Step::LoadOwned { handle, into }),
         1 => pick().prop_map(|handle| Step::DropOwned { handle }),
+        2 => pick().prop_map(|from| Step::PushValue { from }),
+        1 => pick().prop_map(|into| Step::PopValue { into }),
+        1 => (pick(), pick()).prop_map(|(slot, from)| Step::SetValue { slot, from }),
+    ]
+}
+
+/// A step with traced host values, weak references, weak maps or finalizers.
+pub fn weak_step() -> impl Strategy<Value = WeakStep> {
+    let pick = any::<Pick>;
+    let picks = || (any::<Pick>(), any::<Pick>(), any::<Pick>());
+    prop_oneof![
+        3 => pick().prop_map(|into| WeakStep::AllocTraced { into }),
+        4 => picks().prop_map(|(holder, cell, value)| WeakStep::WriteCell { holder, cell, value }),
+        2 => picks().prop_map(|(holder, cell, into)| WeakStep::ReadCell { holder, cell, into }),
+        3 => pick().prop_map(|object| WeakStep::Refer { object }),
+        2 => (pick(), pick()).prop_map(|(weak, into)| WeakStep::Follow { weak, into }),
+        1 => pick().prop_map(|weak| WeakStep::DropWeak { weak }),
+        2 => Just(WeakStep::NewMap),
+        6 => picks().prop_map(|(map, key, value)| WeakStep::MapInsert { map, key, value }),
+        2 => picks().prop_map(|(map, key, into)| WeakStep::MapGet { map, key, into }),
+        1 => (pick(), pick()).prop_map(|(map, key)| WeakStep::MapRemove { map, key }),
+        1 => pick().prop_map(|map| WeakStep::DropMap { map }),
+        3 => pick().prop_map(|object| WeakStep::Register { object }),
+        2 => pick().prop_map(|into| WeakStep::Finalize { into }),
     ]
 }

@@ -46,7 +46,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::linker::Linker;
 use crate::tag::Tag;
-use windrow::{FuncType, HeapType, HostValue, Ref, RefType, Store, ValType};
+use windrow::{ExternRef, FuncType, HeapType, HostValue, Ref, RefType, Store, ValType};
 
 /// A linker that has all of this module, string constants under [`DEFAULT_CONSTANTS_MODULE`].
 ///
@@ -102,9 +102,10 @@ pub fn exception_tag(engine: &Engine, store: &mut Store) -> Result<Tag, Error> {
 pub fn new_string(store: &mut Store, string: impl Into<JsString>) -> Result<Ref, Error> {
     let string = string.into();
     let bytes = string.bytes();
-    store
-        .alloc_extern_sized(HostValue::new(string), bytes)
-        .map_err(|refused| Error::Heap(refused.error))
+    let mut scope = store.scope();
+    let made = ExternRef::from_host_value(&mut scope, HostValue::new(string), bytes);
+    let made = made.map_err(|refused| Error::Heap(refused.error))?;
+    Ok(made.own(&mut scope).into())
 }
 
 /// The string a reference stands for, or `None` if it stands for none.

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::global::{low_double, low_ref};
 use windrow::jit::ShapeKind;
-use windrow::{FunctionId, HeapType, Ref, RefType, Store, TypeId, TypeRegistry, Val, ValType};
+use windrow::{FunctionId, HeapType, Ref, Store, TypeId, TypeRegistry, Val, ValType};
 
 /// Whether references of a type lead into the heap, rather than to functions.
 pub(crate) fn is_gc(types: &TypeRegistry, ty: ValType) -> bool {
@@ -81,96 +81,18 @@ pub(crate) fn check_type(
     ty: ValType,
     what: impl FnOnce() -> String,
 ) -> Result<(), Error> {
-    let matches = match (value, ty) {
-        (Val::I32(_), ValType::I32)
-        | (Val::I64(_), ValType::I64)
-        | (Val::F32(_), ValType::F32)
-        | (Val::F64(_), ValType::F64)
-        | (Val::V128(_), ValType::V128) => true,
-        (Val::Func(id), ValType::Ref(ty)) => func_matches(store, *id, ty),
-        (Val::Ref(reference), ValType::Ref(ty)) => ref_matches(store, reference, ty)?,
-        _ => false,
+    let wrong = match store.check_value(value, ty) {
+        Ok(()) => return Ok(()),
+        Err(wrong) => wrong,
     };
-    if matches {
-        return Ok(());
-    }
-    Err(Error::ValueType {
-        what: what(),
-        expected: ty.to_string(),
-        found: describe(store, value),
-    })
-}
-
-fn func_matches(store: &Store, id: FunctionId, ty: RefType) -> bool {
-    if id.is_null() {
-        return ty.nullable && is_func(store.types(), ty.heap_type);
-    }
-    let Some(entry) = store.isolate().function(id) else {
-        return false;
-    };
-    match ty.heap_type {
-        HeapType::Func => true,
-        HeapType::Concrete(expected) => store
-            .types()
-            .is_subtype(TypeId::from_bits(entry.type_id), expected),
-        _ => false,
-    }
-}
-
-fn ref_matches(store: &Store, reference: &Ref, ty: RefType) -> Result<bool, Error> {
-    let raw = store
-        .try_resolve(reference)
-        .map_err(|_| Error::WrongStore {
-            what: "the reference",
-        })?;
-    if raw.is_null() {
-        return Ok(ty.nullable && !is_func(store.types(), ty.heap_type));
-    }
-    let Some(object) = raw.as_object() else {
-        // `extern.convert_any` keeps the representation, so an `i31` may be an `externref` too.
-        return Ok(matches!(
-            ty.heap_type,
-            HeapType::Any | HeapType::Extern | HeapType::Eq | HeapType::I31
-        ));
-    };
-    let id = store.isolate().type_of(object);
-    let kind = store.isolate().tables().shape(id).kind;
-    Ok(match ty.heap_type {
-        HeapType::Any | HeapType::Extern => id != TypeId::EXN,
-        HeapType::Exn => id == TypeId::EXN,
-        HeapType::Eq => id.bits() >= TypeId::FIRST_DECLARED,
-        HeapType::Struct => id.bits() >= TypeId::FIRST_DECLARED && kind == ShapeKind::Struct,
-        HeapType::Array => id.bits() >= TypeId::FIRST_DECLARED && kind == ShapeKind::Array,
-        HeapType::Concrete(expected) => {
-            id.bits() >= TypeId::FIRST_DECLARED && store.types().is_subtype(id, expected)
-        }
-        _ => false,
-    })
-}
-
-/// What a value is, for people.
-fn describe(store: &Store, value: &Val) -> String {
-    match value {
-        Val::I32(_) => "an i32".to_owned(),
-        Val::I64(_) => "an i64".to_owned(),
-        Val::F32(_) => "an f32".to_owned(),
-        Val::F64(_) => "an f64".to_owned(),
-        Val::V128(_) => "a v128".to_owned(),
-        Val::Func(id) if id.is_null() => "a null function".to_owned(),
-        Val::Func(_) => "a function".to_owned(),
-        Val::Ref(Ref::Null) => "null".to_owned(),
-        Val::Ref(Ref::I31(_)) => "an i31".to_owned(),
-        Val::Ref(reference) => match store
-            .try_resolve(reference)
-            .ok()
-            .and_then(|raw| raw.as_object())
-        {
-            Some(object) => match store.isolate().type_of(object) {
-                TypeId::EXTERN => "a host value".to_owned(),
-                TypeId::EXN => "an exception".to_owned(),
-                id => format!("an object of type {id}"),
-            },
-            None => "a reference".to_owned(),
+    Err(match wrong {
+        windrow::Error::WrongValue { expected, found } => Error::ValueType {
+            what: what(),
+            expected,
+            found,
         },
-    }
+        _ => Error::WrongStore {
+            what: "the reference",
+        },
+    })
 }

@@ -149,3 +149,30 @@ fn boxes_cross_threads() {
     drop(value);
     assert_eq!(drops.load(Ordering::Relaxed), 1);
 }
+
+/// Two cells between which its alignment leaves a gap.
+#[repr(align(64))]
+struct Pair(HeapCell, u8, HeapCell);
+
+impl TraceHost for Pair {
+    fn trace(&self, visitor: &mut dyn FnMut(&HeapCell)) {
+        visitor(&self.0);
+        visitor(&self.2);
+    }
+}
+
+#[test]
+fn a_traced_value_is_a_value_that_shows_its_cells() {
+    let mut value = HostValue::new_traced(Pair(HeapCell::new(), 7, HeapCell::new()));
+    let pair = value.downcast_ref::<Pair>().unwrap();
+    let mut expected = [&pair.0, &pair.2].map(std::ptr::from_ref).into_iter();
+    value.trace(&mut |cell| assert!(expected.next().is_some_and(|it| std::ptr::eq(it, cell))));
+    assert_eq!(expected.next(), None);
+    assert_eq!(std::ptr::from_ref(pair).addr() % 64, 0);
+    value.downcast_mut::<Pair>().unwrap().1 = 9;
+    assert_eq!(value.clone().downcast_ref::<Pair>().unwrap().1, 9);
+    assert!(value.is_traced() && value.is::<Pair>() && !value.is::<u8>());
+    let plain = HostValue::new(3_u8);
+    plain.trace(&mut |_| panic!("it has no cells"));
+    assert!(!plain.is_traced());
+}

@@ -1,12 +1,13 @@
 //! Allocate -> collect -> grow -> retry, and the order of a collection.
 
 use super::{Isolate, heap_context};
-use crate::collector::{AllocError, CollectionClient, CollectionKind};
+use crate::collector::{AllocError, CollectionClient, CollectionKind, WeakPhase};
 use crate::events::{CollectionWatch, Phase, end_of};
 use crate::handles::Handles;
-use crate::host_data::{DeadValues, HostData};
+use crate::host_data::DeadValues;
 use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
-use crate::{Corruption, GcRef, HEAP_END, HeapError, HostValue, Memory, ObjectRef};
+use crate::weak::phase;
+use crate::{Corruption, GcRef, HEAP_END, HeapError, Memory, ObjectRef};
 use std::cell::OnceCell;
 use std::time::Instant;
 
@@ -93,6 +94,8 @@ impl Isolate {
         self.usage = before;
         self.stats.peak_committed_bytes =
             self.stats.peak_committed_bytes.max(before.committed_bytes);
+        self.weak.epoch = self.weak.epoch.wrapping_add(1);
+        let mut counts = [0; RootKind::ALL.len()];
         let mut client = Client {
             activations: ActivationList {
                 current: self.state.activation,
@@ -100,10 +103,14 @@ impl Isolate {
             },
             sources: &mut self.sources,
             handles: &mut self.handles,
-            host_data: &mut self.host_data,
             in_flight,
-            dead: &mut dead.0,
-            counts: [0; RootKind::ALL.len()],
+            weak: phase::Phase {
+                tables: &mut self.weak,
+                host_data: &mut self.host_data,
+                id: self.id,
+                dead: &mut dead.0,
+                counts: &mut counts,
+            },
             frames: 0,
             watch,
         };
@@ -111,10 +118,11 @@ impl Isolate {
             .heap
             .collect(&mut heap_context!(self), kind, &mut client);
         self.stats.frames += client.frames;
-        for (total, count) in self.stats.roots.iter_mut().zip(client.counts) {
+        for (total, count) in self.stats.roots.iter_mut().zip(counts) {
             *total += count;
         }
         result?;
+        self.watch_anew();
         let after = self.heap.usage(&heap_context!(self));
         self.stats.reclaimed_bytes += before.occupied_bytes.saturating_sub(after.occupied_bytes);
         self.stats.live_bytes = after.occupied_bytes;
@@ -260,10 +268,8 @@ struct Client<'a> {
     activations: ActivationList<'a>,
     sources: &'a mut [Box<dyn RootSource>],
     handles: &'a mut Handles,
-    host_data: &'a mut HostData,
     in_flight: &'a mut [GcRef],
-    dead: &'a mut Vec<HostValue>,
-    counts: [u64; RootKind::ALL.len()],
+    weak: phase::Phase<'a>,
     frames: u64,
     watch: &'a mut Option<CollectionWatch>,
 }
@@ -272,12 +278,13 @@ impl CollectionClient for Client<'_> {
     fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
         let mut counting = Counting {
             visitor,
-            counts: &mut self.counts,
+            counts: self.weak.counts,
         };
         for reference in &mut *self.in_flight {
             counting.visit(RootKind::InFlight, reference);
         }
         self.handles.visit(&mut counting);
+        self.weak.tables.finalizers.visit(&mut counting);
         for source in &mut *self.sources {
             self.frames += source.visit_roots(self.activations, &mut counting)?;
         }
@@ -285,10 +292,11 @@ impl CollectionClient for Client<'_> {
         Ok(())
     }
 
-    fn process_weak(&mut self, survivor: &mut dyn FnMut(ObjectRef) -> Option<ObjectRef>) {
+    fn process_weak(&mut self, heap: &mut dyn WeakPhase) -> Result<(), HeapError> {
         end_of(self.watch, Phase::Closure);
-        self.host_data.process(survivor, self.dead);
+        let result = self.weak.run(heap);
         end_of(self.watch, Phase::Weak);
+        result
     }
 }
 

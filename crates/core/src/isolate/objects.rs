@@ -168,6 +168,9 @@ impl Isolate {
             .and_then(|()| self.alloc_struct(TypeId::EXTERN, in_flight));
         match object {
             Ok(object) => {
+                if value.is_traced() {
+                    self.watched.insert(object);
+                }
                 let id = self.host_data.insert(object, value, bytes);
                 self.store_u32(object, HEADER_BYTES, id);
                 Ok(object)
@@ -327,6 +330,11 @@ impl Isolate {
     /// Copies bytes of an object to the host.
     pub fn read_bytes(&self, object: ObjectRef, offset: u32, bytes: &mut [u8]) {
         self.memory.read_bytes(place(object, offset), bytes);
+    }
+
+    /// `bytes` bytes of an object, in place: what the heap has of them. Not for references.
+    pub fn bytes_mut(&mut self, object: ObjectRef, offset: u32, bytes: u32) -> &mut [u8] {
+        self.memory.bytes_mut(place(object, offset), bytes)
     }
 
     /// Fills `bytes` bytes of an object. Not for references other than null.

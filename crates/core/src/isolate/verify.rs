@@ -11,6 +11,7 @@ use crate::collector::{GcHeap, Violation};
 use crate::header::load_ref;
 use crate::roots::{ActivationList, RootKind, RootVisitor};
 use crate::trace::{object_bytes, slots};
+use crate::weak::WeakMap;
 use crate::{GcRef, Header, HeapError, ObjectRef, with_memory};
 use hashbrown::HashMap;
 
@@ -127,6 +128,7 @@ impl Isolate {
         });
         self.check_slots(&objects, &mut faults);
         self.check_roots(&objects, &mut faults)?;
+        self.check_weak(&objects, &mut faults);
         faults.result()
     }
 
@@ -204,9 +206,40 @@ impl Isolate {
         self.visit_roots(&mut RootChecker { objects, faults })
     }
 
+    /// Checks that what the weak phase keeps up to date, dead or alive, are objects.
+    fn check_weak(&mut self, objects: &Objects, faults: &mut Faults) {
+        let mut check = |what: &str, reference: GcRef| {
+            if !is_valid(reference, objects) {
+                faults.add(|| format!("{what} holds {reference:?}, which is no object"));
+            }
+        };
+        for object in self.weak.references.objects() {
+            check("a weak reference", object.to_ref());
+        }
+        for (key, value) in self.weak.maps.iter().flat_map(WeakMap::entries) {
+            check("a key of a weak map", key.to_ref());
+            check("a value of a weak map", value);
+        }
+        for (object, _) in self.weak.finalizers.registered() {
+            check("the registration of a finalizer", object.to_ref());
+        }
+        for owner in self.host_data.owners() {
+            check("the owner of a host value", owner.to_ref());
+        }
+        let (id, epoch) = (self.id, self.weak.epoch);
+        self.host_data.for_each_traced(|_, _, value| {
+            value.trace(&mut |cell| {
+                if let Some(reference) = cell.held_for(id, epoch) {
+                    check("a cell of a traced host value", reference);
+                }
+            });
+        });
+    }
+
     /// Shows every root, with nothing in flight.
     pub(super) fn visit_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), HeapError> {
         self.handles.visit(visitor);
+        self.weak.finalizers.visit(visitor);
         let activations = ActivationList {
             current: self.state.activation,
             outer: &self.activations,

@@ -13,7 +13,7 @@ impl Isolate {
     pub(super) fn watch_collection(&mut self, kind: CollectionKind) -> Option<CollectionWatch> {
         let listener = Arc::clone(self.config.listener.as_ref()?);
         let started = CollectionStarted {
-            isolate: self.number,
+            isolate: self.id.get().get(),
             kind,
             usage: self.heap.usage(&heap_context!(self)),
         };
@@ -36,7 +36,7 @@ impl Isolate {
             Err(_) => before,
         };
         watch.listener.collection_ended(&CollectionEnded {
-            isolate: self.number,
+            isolate: self.id.get().get(),
             kind: watch.started.kind,
             before,
             after,
@@ -55,7 +55,7 @@ impl Isolate {
     pub(super) fn tell_budget_grown(&mut self, needed_bytes: u64, budget_bytes: u64) {
         if let Some(listener) = &self.config.listener {
             listener.budget_grown(&BudgetGrown {
-                isolate: self.number,
+                isolate: self.id.get().get(),
                 needed_bytes,
                 usage: self.heap.usage(&heap_context!(self)),
                 budget_bytes,
@@ -67,7 +67,7 @@ impl Isolate {
     pub(super) fn tell_exhausted(&mut self, needed_bytes: u64) {
         if let Some(listener) = &self.config.listener {
             listener.heap_exhausted(&HeapExhausted {
-                isolate: self.number,
+                isolate: self.id.get().get(),
                 needed_bytes,
                 usage: self.heap.usage(&heap_context!(self)),
                 limit_bytes: self.config.limits.max_bytes,

@@ -6,7 +6,7 @@
 
 use super::Memory;
 use super::meter::Meter;
-use crate::HeapError;
+use crate::{FIRST_OBJECT_OFFSET, HeapError};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -157,6 +157,15 @@ impl Memory for Checked {
             inside.copy_from_slice(source);
         }
         beyond.fill(0);
+    }
+
+    fn bytes_mut(&mut self, at: u32, len: u32) -> &mut [u8] {
+        if at < FIRST_OBJECT_OFFSET {
+            return &mut [];
+        }
+        let span = self.span(at, len);
+        self.note(at, span.len());
+        self.bytes.get_mut(span).unwrap_or_default()
     }
 
     fn prefetch(&self, _at: u32) {}

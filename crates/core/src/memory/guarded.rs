@@ -11,11 +11,12 @@
 //! another heap, which may well lie next in the address space.
 
 use super::{Memory, MemoryPool, PAGE_BYTES, StateBlock};
-use crate::HeapError;
 use crate::prefetch::prefetch;
+use crate::{FIRST_OBJECT_OFFSET, HeapError};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::Arc;
 
 /// Bytes accessible past the 4 GiB: larger than any struct (10,000 fields of 16 bytes), so that a
@@ -200,8 +201,8 @@ macro_rules! guarded_access {
         #[inline(always)]
         fn $load(&self, at: u32) -> $int {
             // SAFETY: `at` yields an address inside the mapping with at least 16 bytes behind it;
-            // every byte of the mapping is initialised (anonymous pages start as zeros), and no
-            // reference to these bytes ever exists.
+            // every byte of the mapping is initialised (anonymous pages start as zeros), and a
+            // reference to these bytes exists only while the memory is borrowed exclusively.
             unsafe { self.at(at).cast::<$int>().read_unaligned() }
         }
         #[inline(always)]
@@ -245,6 +246,17 @@ impl Memory for Guarded {
         // SAFETY: the source ends below 4 GiB after clamping; a host slice cannot overlap it.
         unsafe { ptr::copy_nonoverlapping(self.at(at), inside.as_mut_ptr(), len) }
         beyond.fill(0);
+    }
+
+    fn bytes_mut(&mut self, at: u32, len: u32) -> &mut [u8] {
+        if at < FIRST_OBJECT_OFFSET {
+            return &mut [];
+        }
+        let len = self.clamp(at, len as usize);
+        // SAFETY: the range ends below 4 GiB after clamping and lies past the first page, so it is
+        // mapped and initialised; the exclusive borrow of the memory lasts as long as the slice, and
+        // code that was compiled for this heap runs only while the host has no borrow of it.
+        unsafe { slice::from_raw_parts_mut(self.at(at), len) }
     }
 
     #[inline(always)]

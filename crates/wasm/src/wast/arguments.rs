@@ -7,7 +7,7 @@ use crate::func::Func;
 use crate::value::default_value;
 use wast::WastArg;
 use wast::core::WastArgCore;
-use windrow::{HostValue, Ref, Store, Val, ValType};
+use windrow::{ExternRef, Ref, Store, Val, ValType};
 
 /// The host value that stands for `ref.extern N` and `ref.host N`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +48,9 @@ fn argument(store: &mut Store, arg: &WastArgCore<'_>, ty: Option<ValType>) -> Re
 }
 
 fn host_number(store: &mut Store, number: u32) -> Result<Ref, Stop> {
-    match store.alloc_extern(HostValue::new(HostNumber(number))) {
-        Ok(reference) => Ok(reference),
+    let mut scope = store.scope();
+    match ExternRef::new(&mut scope, HostNumber(number)) {
+        Ok(made) => Ok(made.own(&mut scope).into()),
         Err(error) => fail(error.to_string()),
     }
 }

@@ -106,7 +106,7 @@ fn host_number(store: &Store, reference: &Ref) -> Result<Option<HostNumber>, Sto
     if store.type_of(reference) != Some(TypeId::EXTERN) {
         return Ok(None);
     }
-    match store.host_value(reference) {
+    match reference.host_value(store) {
         Ok(value) => Ok(value.and_then(|value| value.downcast_ref().copied())),
         Err(error) => fail(error.to_string()),
     }

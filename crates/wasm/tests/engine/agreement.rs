@@ -4,7 +4,7 @@
 //! they share with the collector agree, and so do the objects' headers and lengths.
 
 use crate::harness::{Program, engines};
-use windrow::{ArrayType, FieldType, StorageType, StructType, Val, ValType};
+use windrow::{ArrayRef, ArrayType, FieldType, StorageType, StructRef, StructType, Val, ValType};
 
 #[test]
 fn host_and_compiled_code_allocate_alike() {
@@ -28,30 +28,34 @@ fn host_and_compiled_code_allocate_alike() {
         let bytes = types.register_array(bytes).unwrap();
         for round in 0..20_000_u32 {
             let length = round * 37 % 3000;
-            let (name, args, made) = match round % 3 {
-                0 => ("small", vec![], twin.alloc_struct(small)),
-                1 => ("large", vec![], twin.alloc_struct(large)),
-                _ => {
-                    let args = vec![Val::I32(length.cast_signed())];
-                    ("bytes", args, twin.alloc_array(bytes, length))
-                }
+            let mut scope = twin.scope();
+            let (name, args) = match round % 3 {
+                0 => ("small", vec![]),
+                1 => ("large", vec![]),
+                _ => ("bytes", vec![Val::I32(length.cast_signed())]),
             };
-            let made = made.unwrap();
+            let made = match name {
+                "bytes" => ArrayRef::new_default(&mut scope, bytes, length)
+                    .unwrap()
+                    .to_any(),
+                "small" => StructRef::new_default(&mut scope, small).unwrap().to_any(),
+                _ => StructRef::new_default(&mut scope, large).unwrap().to_any(),
+            };
             let function = program.instance.func(&mut program.store, name).unwrap();
             let results = function.call(&mut program.store, &args).unwrap();
             let Val::Ref(compiled) = &results[0] else {
                 panic!("{name} returns a reference")
             };
-            let (ours, theirs) = (program.store.isolate().state(), twin.isolate().state());
+            let (ours, theirs) = (program.store.isolate().state(), scope.isolate().state());
             assert_eq!(
                 (ours.cursor, ours.limit),
                 (theirs.cursor, theirs.limit),
                 "after {name}, round {round}"
             );
-            assert_eq!(program.store.type_of(compiled), twin.type_of(&made));
+            assert_eq!(program.store.type_of(compiled), made.type_id(&scope));
             if name == "bytes" {
-                let array = twin.resolve(&made).as_object().unwrap();
-                assert_eq!(twin.isolate().array_len(array), length);
+                let array = made.cast::<ArrayRef>(&scope).unwrap();
+                assert_eq!(array.len(&scope), length);
                 let array = program.store.resolve(compiled).as_object().unwrap();
                 assert_eq!(program.store.isolate().array_len(array), length);
             }

@@ -2,7 +2,7 @@
 
 use crate::harness::{Program, engines};
 use std::sync::{Arc, Mutex, OnceLock};
-use windrow::{FuncType, Store, Val, ValType};
+use windrow::{ExternRef, FuncType, Store, Val, ValType};
 use windrow_wasm::{Error, Exception, Func, Linker, Module, Tag};
 
 /// Programs and a host function `again(n)` that calls `run(n - 1)` of another program, if there is
@@ -111,10 +111,13 @@ fn the_host_makes_tags_and_exceptions() {
             }
         });
         let instance = linker.instantiate(&mut store, &module).unwrap();
-        let host = Val::Ref(store.alloc_extern(windrow::HostValue::new(17_u32)).unwrap());
+        let mut scope = store.scope();
+        let host = ExternRef::new(&mut scope, 17_u32).unwrap();
+        let host = Val::Ref(host.own(&mut scope).into());
+        drop(scope);
         let is_host = |store: &Store, value: &Val| match value {
             Val::Ref(reference) => {
-                let value = store.host_value(reference).unwrap();
+                let value = reference.host_value(store).unwrap();
                 value.and_then(|value| value.downcast_ref::<u32>()) == Some(&17)
             }
             _ => false,

@@ -3,7 +3,7 @@
 use crate::unwinders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use windrow::{CollectorKind, Config, FuncType, HostValue, Ref, Val, ValType};
+use windrow::{CollectorKind, Config, ExternRef, FuncType, Val, ValType};
 use windrow_wasm::{Error, Linker, Module};
 
 /// Values of the table, which live for so many steps.
@@ -67,11 +67,10 @@ fn each_value_is_dropped_once_and_few_wait_for_it() {
                 index: usize::try_from(*index).unwrap(),
             };
             let store = caller.store();
-            let value: Ref = store
-                .alloc_extern(HostValue::new(probe))
-                .map_err(Error::host)?;
-            waiting.fetch_max(store.isolate_mut().host_values(), Ordering::Relaxed);
-            results[0] = Val::Ref(value);
+            let mut scope = store.scope();
+            let value = ExternRef::new(&mut scope, probe).map_err(Error::host)?;
+            waiting.fetch_max(scope.isolate().host_values(), Ordering::Relaxed);
+            results[0] = Val::Ref(value.own(&mut scope).into());
             Ok(())
         });
         let instance = linker.instantiate(&mut store, &module).unwrap();

@@ -1,6 +1,7 @@
 //! Each builtin of `wasm:js-string`, with what it traps on.
 
 use super::{NULL, Program};
+use windrow::ExternRef;
 use windrow::Val::{self, I32};
 use windrow_wasm::{Error, TrapKind, js};
 
@@ -10,12 +11,12 @@ fn program() -> Program {
 
 /// What is no string: null last.
 fn not_strings(program: &mut Program) -> Vec<(Val, TrapKind)> {
-    let host_value = program
-        .store
-        .alloc_extern(windrow::HostValue::new("text"))
-        .unwrap();
+    let mut scope = program.store.scope();
+    let host_value = ExternRef::new(&mut scope, "text").unwrap();
+    let host_value = host_value.own(&mut scope);
+    drop(scope);
     let others = [
-        Val::Ref(host_value),
+        Val::Ref(host_value.into()),
         program.call("object", &[]).unwrap(),
         program.call("i31", &[]).unwrap(),
     ];
