@@ -5,6 +5,8 @@
 //! cargo run --release --example many_stores
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example prints what it measured")]
+
 use std::sync::Arc;
 use std::time::Instant;
 use windrow::{
