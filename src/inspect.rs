@@ -42,8 +42,8 @@ impl Store {
         self.isolate_mut().write_snapshot(&mut out)
     }
 
-    /// The shortest path from a root to the object that a handle leads to; `None` for an `i31`. A handle of the object itself is the answer only where there is no
-    /// other.
+    /// The shortest path from a root to the object that a handle leads to; `None` for an `i31`. A handle
+    /// of the object itself is the answer only where there is no other.
     ///
     /// Costs a trace up to the object, and about 20 bytes for each object on the way.
     ///

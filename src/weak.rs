@@ -74,7 +74,7 @@ impl<T: RefKind> Rooted<'_, T> {
     }
 
     /// Has the first collection that finds the object dead bring it back, and queue it with `tag` for
-    /// [`Store::next_finalizable`]. Registered twice, it is queued twice.
+    /// [`Scope::next_finalizable`]. Registered twice, it is queued twice.
     ///
     /// # Errors
     /// As [`Self::downgrade`].

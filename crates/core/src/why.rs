@@ -47,7 +47,9 @@ impl fmt::Display for PathStep {
         f.write_str(&self.type_name)?;
         match (self.slot, &self.field_name) {
             (None, _) => write!(f, " {:?}", self.object),
-            (Some(EdgeSlot::Element(index)), _) => write!(f, "[{index}]"),
+            (Some(EdgeSlot::Element(index) | EdgeSlot::HostCell(index)), _) => {
+                write!(f, "[{index}]")
+            }
             (Some(_), Some(name)) => write!(f, ".{name}"),
             (Some(_), None) => Ok(()),
         }
@@ -155,6 +157,7 @@ fn step(view: &View<'_>, object: ObjectRef, next: Option<ObjectRef>) -> PathStep
     let field_name = match slot {
         Some(EdgeSlot::Field(field)) => Some(view.field_name(type_id, field)),
         Some(EdgeSlot::Arguments) => Some("arguments".into()),
+        Some(EdgeSlot::WeakMapValue) => Some("(value in a weak map)".into()),
         _ => None,
     };
     PathStep {

@@ -14,12 +14,11 @@ use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 /// Cases of every kind, on both memories.
 pub fn cases() -> impl Strategy<Value = TestCase> {
     // Steps first: a shrinking case loses its steps before anything else, and is quick from then on.
-    (vec(step(), 1..100), vec(type_decl(), 1..8), config()).prop_map(|(steps, types, config)| {
-        TestCase {
-            config,
-            types,
-            steps,
-        }
+    let steps = prop_oneof![3 => vec(step(), 1..100), 1 => vec(weak_program_step(), 1..100)];
+    (steps, vec(type_decl(), 1..8), config()).prop_map(|(steps, types, config)| TestCase {
+        config,
+        types,
+        steps,
     })
 }
 
@@ -118,6 +117,24 @@ pub fn step() -> BoxedStrategy<Step> {
         6 => reference_move(),
         6 => weak_step().prop_map(Step::Weak),
         1 => prop_oneof![Just(Step::Collect(Kind::Automatic)), Just(Step::Collect(Kind::Full))],
+    ]
+    .boxed()
+}
+
+/// A step of a program that does little but hang things on objects, and collects often.
+fn weak_program_step() -> BoxedStrategy<Step> {
+    let pick = any::<Pick>;
+    prop_oneof![
+        3 => (pick(), pick(), init())
+            .prop_map(|(ty, into, init)| Step::AllocStruct { ty, into, init }),
+        1 => pick().prop_map(|into| Step::AllocExtern { into }),
+        2 => (pick(), pick(), pick(), any::<u64>())
+            .prop_map(|(object, field, value, bits)| Step::WriteField { object, field, value, bits }),
+        5 => reference_move(),
+        10 => weak_step().prop_map(Step::Weak),
+        2 => Just(Step::Collect(Kind::Automatic)),
+        1 => Just(Step::Collect(Kind::Full)),
+        1 => (pick(), 0u16..50).prop_map(|(ty, count)| Step::Garbage { ty, count }),
     ]
     .boxed()
 }

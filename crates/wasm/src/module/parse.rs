@@ -345,7 +345,7 @@ impl Parsed<'_> {
                         let Some(ty) = self.env.types.get(fields.index as usize) else {
                             continue;
                         };
-                        for naming in fields.names.into_iter().map_while(Result::ok) {
+                        for naming in fields.names.map_while(Result::ok) {
                             let registry = &self.env.registry;
                             registry.set_field_name(ty.id, naming.index, naming.name);
                         }
