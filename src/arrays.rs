@@ -390,6 +390,40 @@ impl Rooted<'_, ArrayRef> {
         Ok(())
     }
 
+    /// Reads an element of plain data, of whatever array this is. Only the bounds are checked.
+    ///
+    /// # Panics
+    /// If the handle is another store's, or `index` is beyond the last element.
+    #[must_use]
+    #[inline]
+    pub fn read_unchecked<T: FieldValue>(self, store: &Store, index: u32) -> T {
+        let (object, offset) = self.place_unchecked::<T>(store, index);
+        T::load(store.isolate(), object, offset)
+    }
+
+    /// Writes an element of plain data, mutable or not, of whatever array this is. Only the bounds are
+    /// checked.
+    ///
+    /// # Panics
+    /// As [`Self::read_unchecked`].
+    #[inline]
+    pub fn write_unchecked<T: FieldValue>(self, store: &mut Store, index: u32, value: T) {
+        let (object, offset) = self.place_unchecked::<T>(store, index);
+        value.store(store.isolate_mut(), object, offset);
+    }
+
+    /// Where an element is, if elements are as wide as `T`.
+    #[inline]
+    fn place_unchecked<T: FieldValue>(self, store: &Store, index: u32) -> (ObjectRef, u32) {
+        let object = self
+            .object(store)
+            .expect("a handle is used with the store it came from");
+        let length = store.isolate().array_len(object);
+        assert!(index < length, "element {index} of {length}");
+        let first = (ARRAY_LENGTH_OFFSET + 4).next_multiple_of(T::BYTES.min(8));
+        (object, first.saturating_add(index.saturating_mul(T::BYTES)))
+    }
+
     /// Writes a value to `count` elements from `start` on.
     ///
     /// # Errors

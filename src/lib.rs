@@ -47,6 +47,7 @@ mod field;
 mod structs;
 mod arrays;
 mod externs;
+mod exns;
 mod weak;
 mod no_gc;
 mod value_stack;
@@ -84,6 +85,10 @@ pub use windrow_core::{
     HeapExhausted, HeapObject, HeapSurvey, MemoryPool, PathStep, PhaseTimes, RetainingPath,
     SnapshotError, SnapshotSummary, Usage,
 };
+
+/// A function of a store, or null. Functions live as long as their store and lie outside its heap, so
+/// their references are numbers, with no root to keep.
+pub type FuncRef = FunctionId;
 
 /// The README's code, as a test.
 #[cfg(doctest)]
