@@ -7,11 +7,19 @@ use windrow_core::{CollectionKind, FunctionId, GcRef, Isolate, Statistics, TypeI
 
 /// One collected heap.
 ///
-/// A store belongs to one thread at a time; a process may have thousands, on any threads.
+/// A store belongs to one thread at a time; a process may have thousands, on any threads. It can be sent to
+/// another, and is not shared:
+///
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<windrow::Store>();
+/// ```
 #[derive(Debug)]
 pub struct Store {
     isolate: Isolate,
     id: StoreId,
+    /// How many scopes of handles are open: opened, and not closed by the innermost first.
+    pub(crate) open_scopes: u32,
 }
 
 const _: () = {
@@ -30,7 +38,11 @@ impl Store {
         // The low half: stores whose handles look alike are made four billion stores apart.
         let low = u32::try_from(isolate.id().get().get() & u64::from(u32::MAX));
         let id = low.unwrap_or_default().max(1);
-        Ok(Self { isolate, id })
+        Ok(Self {
+            isolate,
+            id,
+            open_scopes: 0,
+        })
     }
 
     /// Told from every other store's; never zero.

@@ -3,7 +3,7 @@
 use windrow::{CollectionKind, Error, Store};
 
 fn collect(store: &mut Store) -> Result<(), Error> {
-    let mut heap = store.no_gc();
+    let heap = store.no_gc();
     heap.gc(CollectionKind::Full)
 }
 
