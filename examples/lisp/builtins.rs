@@ -70,8 +70,12 @@ pub(crate) const BUILTINS: &[Builtin] = &[
     of("sqrt", 1, 1, numbers::sqrt),
     of("exact", 1, 1, numbers::exact),
     of("inexact", 1, 1, numbers::inexact),
-    of("number?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Int, Kind::Long, Kind::Float])),
-    of("integer?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Int, Kind::Long])),
+    of("number?", 1, 1, |lisp, args| {
+        is(lisp, args, &[Kind::Int, Kind::Long, Kind::Float])
+    }),
+    of("integer?", 1, 1, |lisp, args| {
+        is(lisp, args, &[Kind::Int, Kind::Long])
+    }),
     of("cons", 2, 2, cons),
     of("car", 1, 1, car),
     of("cdr", 1, 1, cdr),
@@ -81,13 +85,25 @@ pub(crate) const BUILTINS: &[Builtin] = &[
     of("append", 0, ANY, append),
     of("length", 1, 1, length),
     of("null?", 1, 1, is_null),
-    of("pair?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Pair, Kind::SourcePair])),
-    of("symbol?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Symbol])),
+    of("pair?", 1, 1, |lisp, args| {
+        is(lisp, args, &[Kind::Pair, Kind::SourcePair])
+    }),
+    of("symbol?", 1, 1, |lisp, args| {
+        is(lisp, args, &[Kind::Symbol])
+    }),
     of("string?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Str])),
-    of("vector?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Vector])),
-    of("procedure?", 1, 1, |lisp, args| is(lisp, args, &[Kind::Closure, Kind::Builtin])),
-    of("not", 1, 1, |lisp, args| Ok(lisp.heap.bool(args.get(lisp, 0).is_null()))),
-    of("eq?", 2, 2, |lisp, args| Ok(lisp.heap.bool(args.get(lisp, 0) == args.get(lisp, 1)))),
+    of("vector?", 1, 1, |lisp, args| {
+        is(lisp, args, &[Kind::Vector])
+    }),
+    of("procedure?", 1, 1, |lisp, args| {
+        is(lisp, args, &[Kind::Closure, Kind::Builtin])
+    }),
+    of("not", 1, 1, |lisp, args| {
+        Ok(lisp.heap.bool(args.get(lisp, 0).is_null()))
+    }),
+    of("eq?", 2, 2, |lisp, args| {
+        Ok(lisp.heap.bool(args.get(lisp, 0) == args.get(lisp, 1)))
+    }),
     of("eqv?", 2, 2, |lisp, args| {
         let same = lisp.heap.is_same(args.get(lisp, 0), args.get(lisp, 1));
         Ok(lisp.heap.bool(same))
@@ -118,13 +134,17 @@ pub(crate) const BUILTINS: &[Builtin] = &[
     of("weak-table-ref", 2, 3, tables::get),
     of("weak-table-delete!", 2, 2, tables::delete),
     of("weak-table-count", 1, 1, tables::count),
-    of("display", 1, 1, |lisp, args| print(lisp, args, Style::Display)),
+    of("display", 1, 1, |lisp, args| {
+        print(lisp, args, Style::Display)
+    }),
     of("write", 1, 1, |lisp, args| print(lisp, args, Style::Write)),
     of("newline", 0, 0, |lisp, _| output(lisp, "\n")),
     of("error", 1, ANY, error),
     of("%assert", 1, 1, assert),
     of("gc", 0, 0, gc),
-    of("symbol-count", 0, 0, |lisp, _| lisp.heap.int(lisp.heap.symbol_count() as i64)),
+    of("symbol-count", 0, 0, |lisp, _| {
+        lisp.heap.int(lisp.heap.symbol_count() as i64)
+    }),
     // Run by the machine where the number of arguments is right.
     of("apply", 2, ANY, |lisp, _| Ok(lisp.nothing())),
     of("try", 2, 2, |lisp, _| Ok(lisp.nothing())),

@@ -157,7 +157,9 @@ impl<'n> Compiler<'_, 'n> {
         };
         let symbol = symbol.cast::<StructRef>(self.store).expect("a symbol");
         let number = symbol.read(self.store, self.types.syntax)?;
-        let known = usize::try_from(number - 1).ok().and_then(|at| SYNTAX.get(at));
+        let known = usize::try_from(number - 1)
+            .ok()
+            .and_then(|at| SYNTAX.get(at));
         Ok(known
             .filter(|_| self.variable(form).is_none())
             .map(|(_, syntax)| *syntax))
@@ -179,7 +181,11 @@ impl<'n> Compiler<'_, 'n> {
     pub(super) fn emit(&mut self, op: Op) {
         let place = self.place;
         let procedure = self.open.last_mut().expect("one is open");
-        if procedure.places.last().is_none_or(|(_, last)| *last != place) {
+        if procedure
+            .places
+            .last()
+            .is_none_or(|(_, last)| *last != place)
+        {
             procedure.places.push((index(procedure.ops.len()), place));
         }
         procedure.ops.push(op);

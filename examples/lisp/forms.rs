@@ -102,7 +102,11 @@ impl<'n> Compiler<'_, 'n> {
     /// `and` and `or`: on to the next form while the value is as `wanted`.
     fn chain(&mut self, forms: &[Form<'n>], wanted: bool, is_tail: bool) -> Result<(), Fault> {
         let Some((last, others)) = forms.split_last() else {
-            let empty = if wanted { super::heap::TRUE } else { usize::MAX };
+            let empty = if wanted {
+                super::heap::TRUE
+            } else {
+                usize::MAX
+            };
             let op = u32::try_from(empty).map_or(Op::False, Op::Constant);
             self.emit(op);
             return Ok(());

@@ -475,7 +475,10 @@ impl Lisp {
 
     fn eval(&mut self, now: &mut Registers, callee: Callee, is_tail: bool) -> Result<(), Fault> {
         self.drop_callee(callee, 1);
-        let place = now.code.place(now.at).unwrap_or(Place { line: 1, column: 1 });
+        let place = now
+            .code
+            .place(now.at)
+            .unwrap_or(Place { line: 1, column: 1 });
         let number = compile(&mut self.heap, &mut self.codes, &now.code.file, place)?;
         self.go(now, is_tail)?;
         self.heap.push(GcRef::NULL);

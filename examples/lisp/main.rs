@@ -127,7 +127,12 @@ fn write_snapshot(lisp: &mut Lisp, path: &Path) -> Result<(), Box<dyn std::error
     let file = BufWriter::new(File::create(path)?);
     let summary = lisp.heap.store.write_snapshot(file)?;
     let bytes = Bytes(summary.object_bytes);
-    writeln!(lisp.out, "{}: {} objects, {bytes}", path.display(), summary.objects)?;
+    writeln!(
+        lisp.out,
+        "{}: {} objects, {bytes}",
+        path.display(),
+        summary.objects
+    )?;
     Ok(())
 }
 

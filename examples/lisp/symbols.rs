@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::heap::{Heap, UNBOUND};
 use super::types::Kind;
 use std::collections::HashMap;
-use windrow::{ArrayRef, GcRef, ScopedVal, Scope, StructRef, Val, WeakRef};
+use windrow::{ArrayRef, GcRef, Scope, ScopedVal, StructRef, Val, WeakRef};
 
 /// Entries below which nothing is swept.
 const FEW: usize = 256;

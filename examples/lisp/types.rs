@@ -174,8 +174,6 @@ impl Types {
         let id = store.isolate().type_of(object);
         // The members of a group have consecutive ids.
         let index = id.bits().wrapping_sub(self.ids[0].bits()) as usize;
-        DECLARED
-            .get(index)
-            .map_or(Kind::Host, |(kind, _, _)| *kind)
+        DECLARED.get(index).map_or(Kind::Host, |(kind, _, _)| *kind)
     }
 }
