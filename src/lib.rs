@@ -73,9 +73,9 @@ pub use weak::{WeakMap, WeakRef};
 pub use windrow_core::{
     ActivationList, ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType,
     FuncType, FunctionId, GcRef, GrowthPolicy, HeapCell, HeapError, HeapLimits, HeapType,
-    HostValue, MemoryKind, PauseHistogram, Properties, RefType, RootKind, RootSource, RootVisitor,
-    Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError, TypeId, TypeInfo,
-    TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
+    HostValue, MemoryKind, ObjectRef, PauseHistogram, Properties, RefType, RootKind, RootSource,
+    RootVisitor, Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError, TypeId,
+    TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
 #[cfg(feature = "tracing")]
