@@ -22,7 +22,7 @@ use windrow::{
 
 /// What an image takes: each is a square.
 const SIDE: usize = 1024;
-const IMAGE_BYTES: u32 = 64 * 64 * 4;
+const IMAGE_BYTES: u32 = 1024 * 1024 * 4;
 
 /// A decoded image.
 struct Image {

@@ -81,7 +81,8 @@ impl Reader {
                 [Some(';'), _] => self.skip_while(|c| c != '\n'),
                 [Some('#'), Some('|')] => self.skip_block()?,
                 [Some('#'), Some(';')] => {
-                    (self.next(), self.next());
+                    self.next();
+                    self.next();
                     self.datum(heap, depth)?;
                     heap.pop();
                 }
