@@ -3,7 +3,7 @@
 use windrow::{AnyRef, Rooted, StructRef};
 
 fn claim(reference: Rooted<'_, AnyRef>) -> Rooted<'_, StructRef> {
-    reference.upcast::<StructRef>()
+    reference.upcast()
 }
 
 fn main() {}
