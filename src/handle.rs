@@ -261,8 +261,11 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     #[inline]
     pub fn try_gc_ref(self, store: &Store) -> Result<GcRef, Error> {
         if self.store == store.id() {
-            let reference = store.isolate().handles().scoped(self.handle);
-            return reference.ok_or(Error::ForeignReference);
+            // No `ok_or`: the error it makes in advance costs a call to drop.
+            return match store.isolate().handles().scoped(self.handle) {
+                Some(reference) => Ok(reference),
+                None => Err(Error::ForeignReference),
+            };
         }
         if self.store == 0 {
             return Ok(GcRef::from_bits(self.handle.index()));

@@ -95,8 +95,11 @@ impl Store {
         if key.store != self.id() {
             return Err(Error::ForeignReference);
         }
-        let source = self.isolate().root_source(key.number);
-        source.ok_or(Error::ForeignReference)
+        // No `ok_or`: the error it makes in advance costs a call to drop.
+        match self.isolate().root_source(key.number) {
+            Some(source) => Ok(source),
+            None => Err(Error::ForeignReference),
+        }
     }
 
     /// A source of roots that this store owns, to be changed.
@@ -108,8 +111,10 @@ impl Store {
         if key.store != self.id() {
             return Err(Error::ForeignReference);
         }
-        let source = self.isolate_mut().root_source_mut(key.number);
-        source.ok_or(Error::ForeignReference)
+        match self.isolate_mut().root_source_mut(key.number) {
+            Some(source) => Ok(source),
+            None => Err(Error::ForeignReference),
+        }
     }
 }
 

@@ -153,6 +153,25 @@ fn what_cannot_be_read_is_told_with_its_place() {
 }
 
 #[test]
+fn forms_of_any_depth_are_compiled_or_refused() {
+    for opening in ["(let () ", "(cond (else ", "(lambda () ", "`(1 "] {
+        let depth = if opening.contains("else") { 120 } else { 240 };
+        let closing = if opening.contains("else") { "))" } else { ")" };
+        let text = opening.repeat(depth) + "2" + &closing.repeat(depth);
+        let (_, fault) = run(&Config::new(), "t", &text);
+        assert!(fault.is_empty() || fault.contains("too deeply"), "{fault}");
+    }
+    let endless = "
+        (define (nest n form) (if (= n 0) form (nest (- n 1) (list 'car form))))
+        (eval (nest 10000 '()))";
+    let (_, fault) = run(&Config::new(), "t", endless);
+    assert!(fault.contains("forms are nested too deeply"), "{fault}");
+    let circular = "(define form (list '+ 1)) (set-cdr! (cdr form) form) (eval form)";
+    let (_, fault) = run(&Config::new(), "t", circular);
+    assert!(fault.contains("this list has no end"), "{fault}");
+}
+
+#[test]
 fn the_command_runs_a_file_and_looks_into_the_heap() {
     let snapshot = std::env::temp_dir().join(format!("lisp-{}.heapsnapshot", std::process::id()));
     let file = folder().join("queens.lisp");

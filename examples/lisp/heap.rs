@@ -1,7 +1,7 @@
 //! The heap as the evaluator uses it: a stack of values, constants, and what values are made of.
 //!
-//! Every value that must outlive an allocation is on the [`ValueStack`] or among the constants, both
-//! of which each collection scans and updates in place. A [`GcRef`] in a local variable is good until
+//! Every value that must outlive an allocation is on the stack or among the constants, which together
+//! are the [`RootSource`] of this Lisp: each collection scans and updates both in place. A [`GcRef`] in a local variable is good until
 //! the next allocation and no longer; so what allocates takes its operands from the stack, after it
 //! has allocated, and leaves its result there. Under `--zeal 1` a slip would show at once.
 //!
@@ -14,10 +14,13 @@ use super::code::SYNTAX;
 use super::fault::Fault;
 use super::symbols::Symbols;
 use super::types::{Kind, Types};
-use windrow::{Config, GcRef, I31, ObjectRef, RootsKey, Store, ValueStack};
+use windrow::{
+    ActivationList, Config, GcRef, HeapError, I31, ObjectRef, RootSource, RootVisitor, RootsKey,
+    Store, ValueStack,
+};
 
 /// A stack longer than this is taken for a runaway recursion.
-const MAX_STACK: usize = 8 << 20;
+const MAX_STACK: usize = 2 << 20;
 
 /// Constants that are always there, by their index.
 pub(crate) const NIL: usize = 0;
@@ -28,14 +31,31 @@ pub(crate) const UNBOUND: usize = 3;
 /// How `constant` structs print, by number.
 pub(crate) const CONSTANT_NAMES: [&str; 4] = ["()", "#t", "#<nothing>", "#<unbound>"];
 
+/// What collections start from. One source for both, since each look at a source costs a type check.
+#[derive(Debug, Default)]
+pub(crate) struct Roots {
+    pub(crate) stack: ValueStack,
+    pub(crate) constants: ValueStack,
+}
+
+impl RootSource for Roots {
+    fn visit_roots(
+        &mut self,
+        activations: ActivationList<'_>,
+        visitor: &mut dyn RootVisitor,
+    ) -> Result<u64, HeapError> {
+        self.stack.visit_roots(activations, visitor)?;
+        self.constants.visit_roots(activations, visitor)
+    }
+}
+
 /// The store and its roots.
 #[derive(Debug)]
 pub(crate) struct Heap {
     pub(crate) store: Store,
     pub(crate) types: Types,
     pub(crate) symbols: Symbols,
-    stack: RootsKey<ValueStack>,
-    constants: RootsKey<ValueStack>,
+    roots: RootsKey<Roots>,
 }
 
 impl Heap {
@@ -43,20 +63,18 @@ impl Heap {
         let mut store = Store::new(config)?;
         let types = Types::register(&mut store)?;
         store.isolate_mut().sync_types();
-        let stack = store.add_roots(ValueStack::new());
-        let constants = store.add_roots(ValueStack::new());
+        let roots = store.add_roots(Roots::default());
         for number in 0..CONSTANT_NAMES.len() {
             let isolate = store.isolate_mut();
             let object = isolate.alloc_struct(types.id(Kind::Constant), &mut [])?;
             isolate.store_u32(object, types.constant.offset(), index(number));
-            store.roots_mut(constants).push(object.to_ref());
+            store.roots_mut(roots).constants.push(object.to_ref());
         }
         Ok(Self {
             store,
             types,
             symbols: Symbols::default(),
-            stack,
-            constants,
+            roots,
         })
     }
 
@@ -83,8 +101,13 @@ impl Heap {
     // ---- The stack. ----
 
     #[inline]
+    pub(crate) fn roots(&mut self) -> &mut Roots {
+        self.store.roots_mut(self.roots)
+    }
+
+    #[inline]
     pub(crate) fn stack(&mut self) -> &mut ValueStack {
-        self.store.roots_mut(self.stack)
+        &mut self.roots().stack
     }
 
     #[inline]
@@ -101,21 +124,22 @@ impl Heap {
     /// The value at an index from the bottom.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> GcRef {
-        self.store.roots(self.stack)[index]
+        self.store.roots(self.roots).stack[index]
     }
 
     /// The value `depth` below the top, which is 0.
     #[inline]
     pub(crate) fn peek(&self, depth: usize) -> GcRef {
-        let stack = self.store.roots(self.stack);
+        let stack = &self.store.roots(self.roots).stack;
         stack[stack.len() - 1 - depth]
     }
 
     #[inline]
     pub(crate) fn height(&self) -> usize {
-        self.store.roots(self.stack).len()
+        self.store.roots(self.roots).stack.len()
     }
 
+    #[inline]
     pub(crate) fn check_height(&self) -> Result<(), Fault> {
         if self.height() > MAX_STACK {
             return Err(Fault::new("recursion too deep"));
@@ -127,14 +151,14 @@ impl Heap {
 
     /// A value that lives as long as the heap; its index.
     pub(crate) fn add_constant(&mut self, value: GcRef) -> usize {
-        let constants = self.store.roots_mut(self.constants);
+        let constants = &mut self.roots().constants;
         constants.push(value);
         constants.len() - 1
     }
 
     #[inline]
     pub(crate) fn constant(&self, index: usize) -> GcRef {
-        self.store.roots(self.constants)[index]
+        self.store.roots(self.roots).constants[index]
     }
 
     #[inline]
@@ -220,6 +244,15 @@ impl Heap {
         isolate.load_ref(closure, self.types.environment.offset())
     }
 
+    /// The symbol at an index of the constants and its global value, unless it has none.
+    #[inline]
+    pub(crate) fn global_at(&self, index: usize) -> (GcRef, Option<GcRef>) {
+        let constants = &self.store.roots(self.roots).constants;
+        let (symbol, unbound) = (constants[index], constants[UNBOUND]);
+        let value = self.global(symbol);
+        (symbol, (value != unbound).then_some(value))
+    }
+
     /// A symbol's global value.
     #[inline]
     pub(crate) fn global(&self, symbol: GcRef) -> GcRef {
@@ -248,7 +281,7 @@ impl Heap {
         let types = &self.types;
         let (id, at) = (types.id(kind), [types.car.offset(), types.cdr.offset()]);
         let pair = self.store.isolate_mut().alloc_struct(id, &mut [])?;
-        let stack = self.store.roots_mut(self.stack);
+        let stack = self.stack();
         let (cdr, car) = (stack.pop(), stack.pop());
         let isolate = self.store.isolate_mut();
         isolate.init_ref(pair, at[0], car.unwrap_or_default());

@@ -9,7 +9,7 @@ use super::builtins::{Args, BUILTINS};
 use super::code::{Code, Op};
 use super::compiler::compile;
 use super::fault::{Fault, Place};
-use super::heap::{Heap, NIL, NOTHING, UNBOUND};
+use super::heap::{Heap, NIL, NOTHING};
 use super::printer::Style;
 use super::reader::Reader;
 use super::types::Kind;
@@ -200,8 +200,9 @@ impl Lisp {
             now.at += 1;
             match op {
                 Op::Constant(at) => {
-                    let value = self.heap.constant(at as usize);
-                    self.heap.push(value);
+                    let roots = self.heap.roots();
+                    let value = roots.constants[at as usize];
+                    roots.stack.push(value);
                 }
                 Op::Int(value) => self.heap.push(GcRef::from_i31(value)),
                 Op::False => self.heap.push(GcRef::NULL),
@@ -279,14 +280,15 @@ impl Lisp {
                     self.call_builtin(number.into(), count.into())?;
                 }
                 Op::Return => {
-                    let value = self.heap.pop();
-                    self.heap.stack().truncate(now.base);
+                    let stack = self.heap.stack();
+                    let value = stack.pop().unwrap_or_default();
+                    stack.truncate(now.base);
                     let Some(call) = self.calls.pop() else {
                         return Ok(Some(value));
                     };
+                    stack.push(value);
                     *now = self.enter(call.code, call.base as usize);
                     now.at = call.at as usize;
-                    self.heap.push(value);
                 }
             }
         }
@@ -299,14 +301,15 @@ impl Lisp {
         (0..depth).fold(frame, |frame, _| self.heap.element(frame, 0))
     }
 
+    #[inline]
     fn global(&self, at: u32) -> Result<GcRef, Fault> {
-        let symbol = self.heap.constant(at as usize);
-        let value = self.heap.global(symbol);
-        if value == self.heap.constant(UNBOUND) {
-            let name = self.heap.symbol_name(symbol);
-            return Err(Fault::new(format!("`{name}` is not defined")));
+        match self.heap.global_at(at as usize) {
+            (_, Some(value)) => Ok(value),
+            (symbol, None) => {
+                let name = self.heap.symbol_name(symbol);
+                Err(Fault::new(format!("`{name}` is not defined")))
+            }
         }
-        Ok(value)
     }
 
     fn define(&mut self, at: u32) {
