@@ -147,10 +147,10 @@ fn check_elements<T: FieldValue>(type_id: TypeId, element: FieldType) -> Result<
 
 /// The elements of one array.
 #[derive(Clone, Copy)]
-struct Span {
-    object: ObjectRef,
-    type_id: TypeId,
-    element: FieldType,
+pub(crate) struct Span {
+    pub(crate) object: ObjectRef,
+    pub(crate) type_id: TypeId,
+    pub(crate) element: FieldType,
     /// Of the first element, from the object's start.
     first: u32,
     element_log2: u8,
@@ -159,7 +159,7 @@ struct Span {
 
 impl Span {
     #[inline]
-    fn of(isolate: &Isolate, object: ObjectRef) -> Result<Self, Error> {
+    pub(crate) fn of(isolate: &Isolate, object: ObjectRef) -> Result<Self, Error> {
         let type_id = isolate.type_of(object);
         let (info, element) = access::array_info(isolate, type_id)?;
         Ok(Self {
@@ -185,7 +185,7 @@ impl Span {
     }
 
     #[inline]
-    fn check_index(&self, index: u32) -> Result<u32, Error> {
+    pub(crate) fn check_index(&self, index: u32) -> Result<u32, Error> {
         if index < self.length {
             return Ok(self.offset(index));
         }
@@ -388,6 +388,40 @@ impl Rooted<'_, ArrayRef> {
         let offset = span.check_index(index)?;
         value.store(store.isolate_mut(), span.object, offset);
         Ok(())
+    }
+
+    /// Reads an element of plain data, of whatever array this is. Only the bounds are checked.
+    ///
+    /// # Panics
+    /// If the handle is another store's, or `index` is beyond the last element.
+    #[must_use]
+    #[inline]
+    pub fn read_unchecked<T: FieldValue>(self, store: &Store, index: u32) -> T {
+        let (object, offset) = self.place_unchecked::<T>(store, index);
+        T::load(store.isolate(), object, offset)
+    }
+
+    /// Writes an element of plain data, mutable or not, of whatever array this is. Only the bounds are
+    /// checked.
+    ///
+    /// # Panics
+    /// As [`Self::read_unchecked`].
+    #[inline]
+    pub fn write_unchecked<T: FieldValue>(self, store: &mut Store, index: u32, value: T) {
+        let (object, offset) = self.place_unchecked::<T>(store, index);
+        value.store(store.isolate_mut(), object, offset);
+    }
+
+    /// Where an element is, if elements are as wide as `T`.
+    #[inline]
+    fn place_unchecked<T: FieldValue>(self, store: &Store, index: u32) -> (ObjectRef, u32) {
+        let object = self
+            .object(store)
+            .expect("a handle is used with the store it came from");
+        let length = store.isolate().array_len(object);
+        assert!(index < length, "element {index} of {length}");
+        let first = (ARRAY_LENGTH_OFFSET + 4).next_multiple_of(T::BYTES.min(8));
+        (object, first.saturating_add(index.saturating_mul(T::BYTES)))
     }
 
     /// Writes a value to `count` elements from `start` on.

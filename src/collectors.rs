@@ -55,6 +55,7 @@ impl fmt::Display for CollectorKind {
 /// A name that is no built-in collector's.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("unknown collector `{name}`; known: {}", known())]
+#[non_exhaustive]
 pub struct UnknownCollector {
     /// The name.
     pub name: String,

@@ -4,7 +4,7 @@ use crate::CollectorKind;
 use std::sync::Arc;
 use windrow_core::{
     CodeAbi, Collector, EventListener, GrowthPolicy, HeapLimits, IsolateConfig, MemoryKind,
-    TypeRegistry, Zeal,
+    MemoryPool, TypeRegistry, Zeal,
 };
 
 /// Collector, sizes, memory and zeal of the stores made from it.
@@ -70,6 +70,25 @@ impl Config {
     #[must_use]
     pub const fn zeal(mut self, zeal: Zeal) -> Self {
         self.isolate.zeal = zeal;
+        self
+    }
+
+    /// Takes the reservations of guarded memory from `pool`, and gives them back to it: for who makes and
+    /// drops stores all the time. Stores of any configuration may share a pool.
+    #[must_use]
+    pub fn pool(mut self, pool: Arc<MemoryPool>) -> Self {
+        self.isolate.pool = Some(pool);
+        self
+    }
+
+    /// Lets a store live in checked memory where the system has no address space for guarded memory,
+    /// instead of failing. [`Store::memory_kind`](crate::Store::memory_kind) tells which it got.
+    ///
+    /// Code compiled for guarded memory does not run in a store with checked memory, and is refused
+    /// there: this is for embedders without compiled code, or with code for both.
+    #[must_use]
+    pub const fn fall_back_to_checked(mut self, yes: bool) -> Self {
+        self.isolate.fall_back_to_checked = yes;
         self
     }
 

@@ -8,15 +8,24 @@ use crate::{Error, ExternRef, Rooted, Scope, Store};
 use std::any::Any;
 use windrow_core::{HeapError, HostValue};
 
-/// A host value that could not be put into the heap, handed back with the reason.
+/// A host value that could not be put into the heap, handed back with the reason. `?` makes it an
+/// [`Error`] and drops the value.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
+#[non_exhaustive]
 pub struct ExternError<T> {
     /// Why.
     #[source]
     pub error: HeapError,
     /// The value.
     pub value: T,
+}
+
+impl<T> From<ExternError<T>> for Error {
+    /// Why, without the value, which is dropped.
+    fn from(refused: ExternError<T>) -> Self {
+        refused.error.into()
+    }
 }
 
 impl ExternRef {

@@ -10,6 +10,10 @@ use windrow_core::{
 
 /// A number that a field or element can hold as it is: little-endian, with no padding.
 pub trait FieldValue: Copy + sealed::Sealed + 'static {
+    /// What one takes.
+    #[doc(hidden)]
+    #[expect(clippy::cast_possible_truncation, reason = "sixteen at most")]
+    const BYTES: u32 = size_of::<Self>() as u32;
     /// Whether fields of this type hold such numbers.
     #[doc(hidden)]
     fn fits(storage: StorageType) -> bool;

@@ -9,8 +9,8 @@
 
 pub use windrow_core::{
     ARRAY_LENGTH_OFFSET, Activation, ActivationList, Activations, ActivationsAside, Addressing,
-    AllocSpec, CodeAbi, Corruption, ExternError, FIRST_OBJECT_OFFSET, FunctionEntry, FunctionId,
-    GUARD_BYTES, GcRef, HEADER_BYTES, Isolate, MutatorAbi, MutatorState, ObjectRef, OwnedHandle,
-    RootKind, RootSource, RootVisitor, ScopeMark, ScopedHandle, Shape, ShapeKind, StateOffset,
-    TypeTables, WriteBarrier,
+    AllocSpec, CodeAbi, Corruption, EXN_PAYLOAD_OFFSET, EXN_TAG_OFFSET, ExternError,
+    FIRST_OBJECT_OFFSET, FunctionEntry, FunctionId, GUARD_BYTES, GcRef, HEADER_BYTES, Isolate,
+    MutatorAbi, MutatorState, ObjectRef, OwnedHandle, RootKind, RootSource, RootVisitor, ScopeMark,
+    ScopedHandle, Shape, ShapeKind, StateOffset, TypeTables, WriteBarrier,
 };

@@ -25,6 +25,8 @@
 //! # Ok::<(), windrow::Error>(())
 //! ```
 //!
+//! The [`guide`] goes on from here: rooting, weak things, choosing a collector, inspection, JITs.
+//!
 //! Three doors, no type leaking from one to another:
 //! - embedding a heap: [`Config`], [`Store`], types and values (this crate);
 //! - writing a collector: the `windrow-core` crate, proved with `windrow-testkit`;
@@ -38,14 +40,20 @@ mod config;
 mod store;
 mod scope;
 mod handle;
+mod inspect;
 mod value;
 mod access;
 mod field;
 mod structs;
 mod arrays;
 mod externs;
+mod exns;
+mod weak;
+mod no_gc;
+mod value_stack;
 pub mod jit;
 mod error;
+pub mod guide;
 
 pub use collectors::{CollectorKind, UnknownCollector};
 pub use config::Config;
@@ -56,22 +64,31 @@ pub use handle::{
     AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, I31, OwnedRooted, RefKind, Rooted, StructRef,
     SubKind,
 };
+pub use no_gc::{NoGc, Unrooted};
 pub use scope::Scope;
 pub use store::Store;
 pub use value::{Ref, ScopedVal, Val};
+pub use value_stack::{RootsKey, ValueStack};
+pub use weak::{WeakMap, WeakRef};
 pub use windrow_core::{
-    ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType, FuncType, FunctionId,
-    GrowthPolicy, HeapError, HeapLimits, HeapType, HostValue, MemoryKind, PauseHistogram,
-    Properties, RefType, Statistics, StorageType, StructType, SubTypeDef, TypeError, TypeId,
+    ActivationList, ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType,
+    FuncType, FunctionId, GcRef, GrowthPolicy, HeapCell, HeapError, HeapLimits, HeapType,
+    HostValue, MemoryKind, ObjectRef, PauseHistogram, Properties, RefType, RootKind, RootSource,
+    RootVisitor, Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError, TypeId,
     TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
 #[cfg(feature = "tracing")]
 pub use windrow_core::TracingListener;
 pub use windrow_core::{
-    BudgetGrown, CollectionEnded, CollectionStarted, EventListener, HeapExhausted, PhaseTimes,
-    Usage,
+    BudgetGrown, CollectionEnded, CollectionStarted, Edge, EdgeSlot, EdgeStrength, EventListener,
+    HeapExhausted, HeapObject, HeapSurvey, MemoryPool, PathStep, PhaseTimes, RetainingPath,
+    SnapshotError, SnapshotSummary, Usage,
 };
+
+/// A function of a store, or null. Functions live as long as their store and lie outside its heap, so
+/// their references are numbers, with no root to keep.
+pub type FuncRef = FunctionId;
 
 /// The README's code, as a test.
 #[cfg(doctest)]

@@ -9,7 +9,8 @@ use crate::{AnyRef, RefKind, Rooted, Store};
 use std::ops::{Deref, DerefMut};
 use windrow_core::{GcRef, ScopeMark};
 
-/// A store, borrowed, in which handles can be made. They go when the scope is dropped.
+/// A store, borrowed, in which handles can be made. They go when the scope is dropped; those of one that is
+/// forgotten, and of the scopes around it, go with the store.
 ///
 /// ```
 /// # use windrow::{Config, FieldType, ScopedVal, Store, StructRef, StructType, Val, ValType};
@@ -35,6 +36,8 @@ pub struct Scope<'s> {
     store: &'s mut Store,
     /// The store that was borrowed; another may have been swapped in.
     id: StoreId,
+    /// How many scopes of that store are open, this one included.
+    depth: u32,
     /// `None` once it is closed.
     mark: Option<ScopeMark>,
 }
@@ -43,8 +46,10 @@ impl Store {
     /// Opens a scope of handles.
     #[inline]
     pub fn scope(&mut self) -> Scope<'_> {
+        self.open_scopes = self.open_scopes.saturating_add(1);
         Scope {
             id: self.id(),
+            depth: self.open_scopes,
             mark: Some(self.isolate().handles().open_scope()),
             store: self,
         }
@@ -102,10 +107,13 @@ impl DerefMut for Scope<'_> {
 impl Drop for Scope<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Where stores were swapped, the handles stay until a scope further out is closed.
+        // Where stores were swapped this may not be the store, or not its innermost scope: the handles
+        // stay then, since some above the mark may be in use.
         if self.store.id() == self.id
+            && self.store.open_scopes == self.depth
             && let Some(mark) = self.mark.take()
         {
+            self.store.open_scopes -= 1;
             self.store.isolate_mut().handles_mut().close_scope(mark);
         }
     }

@@ -7,11 +7,19 @@ use windrow_core::{CollectionKind, FunctionId, GcRef, Isolate, Statistics, TypeI
 
 /// One collected heap.
 ///
-/// A store belongs to one thread at a time; a process may have thousands, on any threads.
+/// A store belongs to one thread at a time; a process may have thousands, on any threads. It can be sent to
+/// another, and is not shared:
+///
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<windrow::Store>();
+/// ```
 #[derive(Debug)]
 pub struct Store {
     isolate: Isolate,
     id: StoreId,
+    /// How many scopes of handles are open: opened, and not closed by the innermost first.
+    pub(crate) open_scopes: u32,
 }
 
 const _: () = {
@@ -30,7 +38,11 @@ impl Store {
         // The low half, moved up: stores whose handles look alike are made four billion stores apart.
         let id = StoreId::new(isolate.id().get().get() << 32);
         let id = id.unwrap_or(const { StoreId::new(1 << 32).expect("not zero") });
-        Ok(Self { isolate, id })
+        Ok(Self {
+            isolate,
+            id,
+            open_scopes: 0,
+        })
     }
 
     /// Told from every other store's.
@@ -129,6 +141,16 @@ impl Store {
     /// [`HeapError::Corrupt`](crate::HeapError::Corrupt) and what else poisons the heap.
     pub fn gc(&mut self, kind: CollectionKind) -> Result<(), Error> {
         Ok(self.isolate.collect(kind)?)
+    }
+
+    /// Does some of the work that the last collection left, about as much as looking at `bytes` of
+    /// objects takes; whether some is left. For idle moments. Only a collector that reclaims between
+    /// collections has any (`drc`); nothing moves.
+    ///
+    /// # Errors
+    /// [`HeapError::Corrupt`](crate::HeapError::Corrupt), and what poisoned the heap before.
+    pub fn gc_step(&mut self, bytes: u64) -> Result<bool, Error> {
+        Ok(self.isolate.step(bytes)?)
     }
 
     /// What the heap did so far.

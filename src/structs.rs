@@ -232,7 +232,7 @@ impl Rooted<'_, StructRef> {
     ///
     /// # Errors
     /// [`Error::WrongObject`] where the struct has no such field, [`Error::ForeignReference`].
-    #[inline]
+    #[inline(always)]
     pub fn read<T: FieldValue>(self, store: &Store, field: Field<T>) -> Result<T, Error> {
         let object = self.object(store)?;
         field.check(store.isolate(), object)?;
@@ -244,7 +244,7 @@ impl Rooted<'_, StructRef> {
     /// # Panics
     /// If the handle is another store's.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn read_unchecked<T: FieldValue>(self, store: &Store, field: Field<T>) -> T {
         T::load(store.isolate(), self.expect_object(store), field.offset())
     }
@@ -253,7 +253,7 @@ impl Rooted<'_, StructRef> {
     ///
     /// # Errors
     /// As [`Self::read`], and [`Error::Immutable`].
-    #[inline]
+    #[inline(always)]
     pub fn write<T: FieldValue>(
         self,
         store: &mut Store,
@@ -271,7 +271,7 @@ impl Rooted<'_, StructRef> {
     ///
     /// # Panics
     /// If the handle is another store's.
-    #[inline]
+    #[inline(always)]
     pub fn write_unchecked<T: FieldValue>(self, store: &mut Store, field: Field<T>, value: T) {
         let object = self.expect_object(store);
         value.store(store.isolate_mut(), object, field.offset());
@@ -281,7 +281,7 @@ impl Rooted<'_, StructRef> {
     ///
     /// # Errors
     /// [`Error::WrongObject`] where the struct has no such field, [`Error::ForeignReference`].
-    #[inline]
+    #[inline(always)]
     pub fn read_ref<'s, T: RefKind>(
         self,
         scope: &mut Scope<'s>,
@@ -297,7 +297,7 @@ impl Rooted<'_, StructRef> {
     ///
     /// # Panics
     /// If the handle is another store's.
-    #[inline]
+    #[inline(always)]
     pub fn read_ref_unchecked<'s, T: RefKind>(
         self,
         scope: &mut Scope<'s>,

@@ -33,6 +33,8 @@ fn every_collector(memory: MemoryChoice) {
         let figures = proved(*kind, memory);
         let collects = kind.instance().properties().collects;
         assert_eq!(figures.host_values_dropped > 0, collects, "{kind}");
+        assert_eq!(figures.found_dead > 0, collects, "{kind}");
+        assert_eq!(figures.finalized > 0, collects, "{kind}");
     }
 }
 

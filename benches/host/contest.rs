@@ -10,8 +10,11 @@ use windrow::{CollectorKind, Config};
 
 const PROGRAMS: [&str; 4] = ["gcbench", "binary-trees", "list", "strings"];
 
+/// Runs a program and returns its checksum.
+type Run = fn(&str, &Size) -> u64;
+
 /// Contestants that are no heap of windrow's.
-const RIVALS: [(&str, fn(&str, &Size) -> u64); 4] = [
+const RIVALS: [(&str, Run); 4] = [
     ("gc-arena", gc_arena::run),
     ("dumpster", dumpster::run),
     ("Rc<RefCell>", rc::run),

@@ -139,8 +139,8 @@ impl List {
             None => self.first = next.cloned(),
         }
         match next {
-            Some(next) => next.borrow_mut().prev = prev.map(Gc::clone),
-            None => self.last = prev.map(Gc::clone),
+            Some(next) => next.borrow_mut().prev = prev.cloned(),
+            None => self.last = prev.cloned(),
         }
     }
 

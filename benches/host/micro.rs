@@ -9,8 +9,8 @@ use crate::table::median;
 use std::hint::black_box;
 use std::time::Instant;
 use windrow::{
-    CollectorKind, Config, Error, Field, RefField, Rooted, Scope, ScopedVal, Store, StructRef,
-    TypeId, Val, ValType,
+    CollectorKind, Config, Error, Field, NoGc, RefField, Rooted, Scope, ScopedVal, Store,
+    StructRef, TypeId, Unrooted, Val, ValType,
 };
 
 const STRETCH: usize = 256;
@@ -119,7 +119,60 @@ const OPERATIONS: &[Operation] = &[
             Ok(0)
         },
     ),
+    ("unrooted number, `read`", |scope, pair, objects| {
+        walk(scope, objects, |heap, object| {
+            object.read(heap, pair.number)
+        })
+    }),
+    (
+        "unrooted number, `read_unchecked`",
+        |scope, pair, objects| {
+            walk(scope, objects, |heap, object| {
+                Ok(object.read_unchecked(heap, pair.number))
+            })
+        },
+    ),
+    ("unrooted list, `read_ref`", |scope, pair, objects| {
+        let heap = scope.no_gc();
+        let mut at = objects
+            .last()
+            .map(|last| heap.unrooted(*last))
+            .transpose()?;
+        while let Some(object) = at {
+            at = object.read_ref(&heap, pair.next)?;
+        }
+        Ok(0)
+    }),
+    (
+        "unrooted list, `read_ref_unchecked`",
+        |scope, pair, objects| {
+            let heap = scope.no_gc();
+            let mut at = objects
+                .last()
+                .map(|last| heap.unrooted(*last))
+                .transpose()?;
+            while let Some(object) = at {
+                at = black_box(object.read_ref_unchecked(&heap, pair.next));
+            }
+            Ok(0)
+        },
+    ),
 ];
+
+/// Adds up what is read from all objects, out of a scope without collections.
+#[inline(always)]
+fn walk(
+    scope: &mut Scope<'_>,
+    objects: &[Rooted<'_, StructRef>],
+    read: impl for<'n> Fn(&NoGc<'n>, Unrooted<'n, StructRef>) -> Result<i32, Error>,
+) -> Result<i32, Error> {
+    let heap = scope.no_gc();
+    let mut sum = 0_i32;
+    for object in objects {
+        sum = sum.wrapping_add(read(&heap, heap.unrooted(*object)?)?);
+    }
+    Ok(sum)
+}
 
 /// Nanoseconds an operation: the median of many rounds, each of which is too short to be
 /// interrupted often.

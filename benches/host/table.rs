@@ -30,7 +30,7 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 fn mebibytes(bytes: u64) -> String {
-    let tenths = bytes * 10 >> 20;
+    let tenths = (bytes * 10) >> 20;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 

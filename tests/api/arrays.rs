@@ -39,6 +39,8 @@ fn elements_are_read_and_written() {
         assert_eq!(inner.read::<i16>(&scope, 1), Ok(-2));
         inner.write::<u16>(&mut scope, 1, 5).unwrap();
         assert_eq!(inner.read::<i16>(&scope, 1), Ok(5));
+        inner.write_unchecked::<i16>(&mut scope, 1, -9);
+        assert_eq!(inner.read_unchecked::<i16>(&scope, 1), -9);
         let beyond = Error::OutOfBounds {
             start: 3,
             count: 1,
@@ -122,6 +124,11 @@ fn plain_data_goes_by_slices() {
         assert!(text.write_slice(&mut scope, 6, b"OW").is_err());
         assert!(text.read_slice::<u8>(&scope, 5, &mut read).is_err());
         assert_eq!(numbers.as_slice::<f64>(&mut scope).unwrap(), [0.5, -1.0]);
+        assert_eq!(
+            numbers.read_unchecked::<f64>(&scope, 1).to_bits(),
+            (-1.0_f64).to_bits()
+        );
+        assert_eq!(wide.read_unchecked::<u128>(&scope, 1), 7);
         let mut read = [0; 2];
         wide.read_slice::<u128>(&scope, 0, &mut read).unwrap();
         assert_eq!(read, [u128::MAX, 7]);

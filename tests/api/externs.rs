@@ -67,4 +67,9 @@ fn a_full_heap_hands_the_value_back() {
         refused.value.downcast_ref::<String>().map(String::as_str),
         Some("mine")
     );
+    let error = windrow::Error::from(refused);
+    assert!(matches!(
+        error,
+        windrow::Error::Heap(HeapError::HeapFull { .. })
+    ));
 }

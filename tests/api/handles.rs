@@ -233,3 +233,38 @@ fn stores_that_are_swapped_take_their_handles_along() {
     assert_eq!(of_two.get(&mut again, 0).unwrap().as_i32(), Some(2));
     assert_eq!(new_one.get(&mut again, 0).unwrap().as_i32(), Some(3));
 }
+
+#[test]
+fn a_store_that_comes_back_to_its_scope_keeps_the_handles_of_another() {
+    let mut store = Store::new(&Config::new()).unwrap();
+    let pair = pair(&store);
+    let mut first = store.scope();
+    new(&mut first, pair, 1, None);
+    // The store leaves, has a scope opened where it is, and comes back.
+    let mut elsewhere = std::mem::replace(&mut *first, Store::new(&Config::new()).unwrap());
+    let mut second = elsewhere.scope();
+    let kept = new(&mut second, pair, 2, None);
+    std::mem::swap::<Store>(&mut first, &mut second);
+    drop(first);
+    let mut third = store.scope();
+    for number in 3..10 {
+        new(&mut third, pair, number, None);
+    }
+    assert_eq!(kept.get(&mut third, 0).unwrap().as_i32(), Some(2));
+    drop(second);
+    assert_eq!(kept.type_id(&third), Some(pair));
+}
+
+#[test]
+fn a_forgotten_scope_closes_nothing_of_the_scopes_after_it() {
+    let mut store = Store::new(&Config::new()).unwrap();
+    let pair = pair(&store);
+    let mut forgotten = store.scope();
+    new(&mut forgotten, pair, 1, None);
+    std::mem::forget(forgotten);
+    for _ in 0..10 {
+        let mut turn = store.scope();
+        new(&mut turn, pair, 2, None);
+        assert_eq!(turn.open_handles(), 2);
+    }
+}

@@ -1,9 +1,11 @@
 //! The embedder's API from outside, on every collector in both memories, as it is and under zeal.
 
 mod arrays;
+mod collections;
 mod externs;
 mod handles;
 mod structs;
+mod weak;
 
 use windrow::{CollectorKind, Config, MemoryKind, Store, Zeal};
 

@@ -2,9 +2,9 @@
 
 use crate::everywhere;
 use windrow::{
-    AnyRef, ArrayRef, CollectionKind, CompositeType, Error, FieldType, FunctionId, HeapError,
-    HeapType, I31, RefType, Rooted, ScopedVal, StorageType, Store, StructRef, StructType,
-    SubTypeDef, TypeId, TypeUse, Val, ValType,
+    AnyRef, ArrayRef, CollectionKind, CompositeType, Error, ExnRef, FieldType, FunctionId,
+    HeapError, HeapType, I31, RefType, Rooted, ScopedVal, StorageType, Store, StructRef,
+    StructType, SubTypeDef, TypeId, TypeUse, Val, ValType,
 };
 
 /// One field of each storage, mutable, then an immutable one.
@@ -236,4 +236,24 @@ fn a_full_heap_is_an_error_and_usable_again() {
             StructRef::new_default(&mut scope, all).expect("room again");
         }
     }
+}
+
+#[test]
+fn exceptions_hold_a_tag_and_arguments() {
+    everywhere(|store| {
+        let all = all_fields(store);
+        let mut scope = store.scope();
+        let arguments = StructRef::new_default(&mut scope, all).unwrap();
+        let thrown = ExnRef::new(&mut scope, 7, Some(arguments)).unwrap();
+        let bare = ExnRef::new(&mut scope, 8, None).unwrap();
+        scope.gc(CollectionKind::Full).unwrap();
+        let found = thrown.arguments(&mut scope).unwrap().unwrap();
+        assert!(found.ref_eq(&scope, arguments));
+        assert!(bare.arguments(&mut scope).unwrap().is_none());
+        assert_eq!((thrown.tag(&scope), bare.tag(&scope)), (Ok(7), Ok(8)));
+        assert!(thrown.to_any().is::<ExnRef>(&scope) && !arguments.is::<ExnRef>(&scope));
+        // No field of type `anyref` takes an exception.
+        let refused = arguments.set(&mut scope, 7, thrown.into());
+        assert!(matches!(refused, Err(Error::WrongValue { .. })));
+    });
 }

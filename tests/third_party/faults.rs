@@ -32,10 +32,18 @@ pub(crate) enum Fault {
     SkipsTheRangeBarrier,
     /// Runs the weak phase a second time.
     RepeatsTheWeakPhase,
-    /// Says of every object with a host value that it died.
+    /// Says in the weak phase of every object that it died.
     DropsHostDataEarly,
-    /// Says of every object with a host value that it lives.
+    /// Says in the weak phase of every object that it lives.
     DropsHostDataLate,
+    /// Says of an object in the weak phase that it is where it was.
+    SurvivorsStay,
+    /// Does not trace what it is shown in the weak phase.
+    TracesNothingMore,
+    /// Says that every object lives until dependents are shown.
+    KeepsDependents,
+    /// Sees nothing of what is shown once all is settled.
+    BringsNothingBack,
     /// Accounts for eight bytes too many.
     MiscountsBytes,
     /// Makes a heap twice as large as it may be.
@@ -253,37 +261,55 @@ impl CollectionClient for FaultyClient<'_> {
         if self.fault == Fault::RepeatsTheWeakPhase {
             self.inner.process_weak(heap)?;
         }
-        let fault = self.fault;
-        self.inner.process_weak(&mut Misled { heap, fault })
+        self.inner.process_weak(&mut Misled {
+            heap,
+            fault: self.fault,
+            is_settled: false,
+        })
     }
 }
 
-/// A heap that is wrong about the living.
+/// A heap with a fault in the weak phase.
 struct Misled<'a> {
     heap: &'a mut dyn WeakPhase,
     fault: Fault,
+    is_settled: bool,
 }
 
 impl RootVisitor for Misled<'_> {
     fn visit(&mut self, kind: RootKind, slot: &mut GcRef) {
-        self.heap.visit(kind, slot);
+        let is_missed = match self.fault {
+            Fault::ForgetsRoots(forgotten) => kind == forgotten,
+            Fault::BringsNothingBack => self.is_settled,
+            _ => false,
+        };
+        if !is_missed {
+            self.heap.visit(kind, slot);
+        }
     }
 }
 
 impl WeakPhase for Misled<'_> {
     fn survivor(&mut self, object: ObjectRef) -> Option<ObjectRef> {
+        let survivor = self.heap.survivor(object);
         match self.fault {
             Fault::DropsHostDataEarly => None,
-            Fault::DropsHostDataLate => self.heap.survivor(object).or(Some(object)),
-            _ => self.heap.survivor(object),
+            Fault::DropsHostDataLate => survivor.or(Some(object)),
+            Fault::KeepsDependents if !self.is_settled => survivor.or(Some(object)),
+            Fault::SurvivorsStay => survivor.map(|_| object),
+            _ => survivor,
         }
     }
 
     fn trace(&mut self, reached: &mut Vec<ObjectRef>) -> Result<(), HeapError> {
+        if self.fault == Fault::TracesNothingMore {
+            return Ok(());
+        }
         self.heap.trace(reached)
     }
 
     fn settle(&mut self, is_final: bool) -> Result<(), HeapError> {
+        self.is_settled = true;
         self.heap.settle(is_final)
     }
 }
@@ -350,6 +376,9 @@ fn every_forgotten_kind_of_root_is_caught() {
         (RootKind::ElementSegment, "static"),
         (RootKind::ScopedHandle, "scoped handle"),
         (RootKind::OwnedHandle, "owned handle"),
+        (RootKind::HostValue, "cell"),
+        (RootKind::WeakMapValue, "weak map"),
+        (RootKind::Finalizable, "queue of finalizers"),
     ] {
         for inner in [copying(), sticky()] {
             is_caught(
@@ -461,7 +490,42 @@ fn host_data_dropped_early_or_late_is_caught() {
             Fault::DropsHostDataEarly,
             &["host value"],
         );
-        is_caught(inner, Fault::DropsHostDataLate, &["was not dropped"]);
+        is_caught(
+            inner,
+            Fault::DropsHostDataLate,
+            &[
+                "was not dropped",
+                "was not cleared",
+                "the owner of a host value holds",
+                "a weak reference holds",
+            ],
+        );
+    }
+}
+
+#[test]
+fn faults_of_the_weak_phase_are_caught() {
+    is_caught(
+        copying(),
+        Fault::SurvivorsStay,
+        &["the owner of a host value holds", "a weak reference holds"],
+    );
+    for inner in [copying(), sticky()] {
+        is_caught(
+            Arc::clone(&inner),
+            Fault::TracesNothingMore,
+            &["which is no object", "expected"],
+        );
+        is_caught(
+            Arc::clone(&inner),
+            Fault::KeepsDependents,
+            &["bytes are live", "was not dropped", "roots of kind"],
+        );
+        is_caught(
+            inner,
+            Fault::BringsNothingBack,
+            &["queue of finalizers", "kind Finalizable"],
+        );
     }
 }
 

@@ -3,7 +3,9 @@
 
 use super::{Declared, Door, declare};
 use crate::size::{Size, mix, tree_counts};
-use windrow::{Error, RefField, Rooted, Scope, ScopedVal, Store, StructRef, TypeId};
+use windrow::{
+    Error, NoGc, RefField, Rooted, Scope, ScopedVal, Store, StructRef, TypeId, Unrooted,
+};
 
 struct Node {
     type_id: TypeId,
@@ -32,17 +34,16 @@ impl Node {
         })
     }
 
-    fn count<D: Door>(
+    fn count<'n, D: Door>(
         &self,
-        scope: &mut Scope<'_>,
-        node: Rooted<'_, StructRef>,
+        heap: &NoGc<'n>,
+        node: Unrooted<'n, StructRef>,
     ) -> Result<u64, Error> {
-        let mut scope = scope.scope();
-        let left = D::read_ref(node, &mut scope, self.left)?;
-        let right = D::read_ref(node, &mut scope, self.right)?;
+        let left = D::follow(node, heap, self.left)?;
+        let right = D::follow(node, heap, self.right)?;
         let mut nodes = 1;
         for child in [left, right].into_iter().flatten() {
-            nodes += self.count::<D>(&mut scope, child)?;
+            nodes += self.count::<D>(heap, child)?;
         }
         Ok(nodes)
     }
@@ -50,7 +51,17 @@ impl Node {
     fn make_and_count<D: Door>(&self, scope: &mut Scope<'_>, depth: u32) -> Result<u64, Error> {
         let mut scope = scope.scope();
         let tree = self.make::<D>(&mut scope, depth)?;
-        tree.map_or(Ok(0), |tree| self.count::<D>(&mut scope, tree))
+        self.count_all::<D>(&mut scope, tree)
+    }
+
+    fn count_all<D: Door>(
+        &self,
+        scope: &mut Scope<'_>,
+        tree: Option<Rooted<'_, StructRef>>,
+    ) -> Result<u64, Error> {
+        let Some(tree) = tree else { return Ok(0) };
+        let heap = scope.no_gc();
+        self.count::<D>(&heap, heap.unrooted(tree)?)
     }
 }
 
@@ -72,6 +83,5 @@ pub(super) fn run<D: Door>(store: &mut Store, size: &Size) -> Result<u64, Error>
         }
         sum = mix(sum, nodes);
     }
-    let nodes = long_lived.map_or(Ok(0), |tree| node.count::<D>(scope, tree))?;
-    Ok(mix(sum, nodes))
+    Ok(mix(sum, node.count_all::<D>(scope, long_lived)?))
 }

@@ -1,8 +1,8 @@
 //! The two ways to a struct's fields.
 
 use windrow::{
-    AnyRef, Error, Field, FieldValue, RefField, RefKind, Rooted, Scope, ScopedVal, Store,
-    StructRef, TypeId,
+    AnyRef, Error, Field, FieldValue, NoGc, RefField, RefKind, Rooted, Scope, ScopedVal, Store,
+    StructRef, TypeId, Unrooted,
 };
 
 /// Checked or unchecked access.
@@ -38,6 +38,18 @@ pub(crate) trait Door {
         scope: &mut Scope<'s>,
         field: RefField<T>,
     ) -> Result<Option<Rooted<'s, T>>, Error>;
+    /// Reads a number where nothing is collected.
+    fn peek<'n, T: FieldValue + Default>(
+        object: Unrooted<'n, StructRef>,
+        heap: &NoGc<'n>,
+        field: Field<T>,
+    ) -> Result<T, Error>;
+    /// Reads a reference where nothing is collected.
+    fn follow<'n, T: RefKind>(
+        object: Unrooted<'n, StructRef>,
+        heap: &NoGc<'n>,
+        field: RefField<T>,
+    ) -> Result<Option<Unrooted<'n, T>>, Error>;
     /// Writes a reference.
     fn write_ref<'v, T: RefKind>(
         object: Rooted<'_, StructRef>,
@@ -96,6 +108,24 @@ impl Door for Checked {
         field: RefField<T>,
     ) -> Result<Option<Rooted<'s, T>>, Error> {
         object.read_ref(scope, field)
+    }
+
+    #[inline(always)]
+    fn peek<'n, T: FieldValue + Default>(
+        object: Unrooted<'n, StructRef>,
+        heap: &NoGc<'n>,
+        field: Field<T>,
+    ) -> Result<T, Error> {
+        object.read(heap, field)
+    }
+
+    #[inline(always)]
+    fn follow<'n, T: RefKind>(
+        object: Unrooted<'n, StructRef>,
+        heap: &NoGc<'n>,
+        field: RefField<T>,
+    ) -> Result<Option<Unrooted<'n, T>>, Error> {
+        object.read_ref(heap, field)
     }
 
     #[inline(always)]
@@ -161,6 +191,24 @@ impl Door for Unchecked {
         field: RefField<T>,
     ) -> Result<Option<Rooted<'s, T>>, Error> {
         Ok(object.read_ref_unchecked(scope, field))
+    }
+
+    #[inline(always)]
+    fn peek<'n, T: FieldValue + Default>(
+        object: Unrooted<'n, StructRef>,
+        heap: &NoGc<'n>,
+        field: Field<T>,
+    ) -> Result<T, Error> {
+        Ok(object.read_unchecked(heap, field))
+    }
+
+    #[inline(always)]
+    fn follow<'n, T: RefKind>(
+        object: Unrooted<'n, StructRef>,
+        heap: &NoGc<'n>,
+        field: RefField<T>,
+    ) -> Result<Option<Unrooted<'n, T>>, Error> {
+        Ok(object.read_ref_unchecked(heap, field))
     }
 
     #[inline(always)]

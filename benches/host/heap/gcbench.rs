@@ -4,8 +4,8 @@
 use super::{Declared, Door, declare};
 use crate::size::{Size, mix, tree_counts};
 use windrow::{
-    ArrayRef, ArrayType, Error, Field, FieldType, RefField, Rooted, Scope, Store, StructRef,
-    TypeId, Val, ValType,
+    ArrayRef, ArrayType, Error, Field, FieldType, NoGc, RefField, Rooted, Scope, Store, StructRef,
+    TypeId, Unrooted, Val, ValType,
 };
 
 struct Node {
@@ -75,17 +75,16 @@ impl Node {
         Ok(made.expect("a node was made"))
     }
 
-    fn count<D: Door>(
+    fn count<'n, D: Door>(
         &self,
-        scope: &mut Scope<'_>,
-        node: Rooted<'_, StructRef>,
+        heap: &NoGc<'n>,
+        node: Unrooted<'n, StructRef>,
     ) -> Result<u64, Error> {
-        let mut scope = scope.scope();
-        let left = D::read_ref(node, &mut scope, self.left)?;
-        let right = D::read_ref(node, &mut scope, self.right)?;
+        let left = D::follow(node, heap, self.left)?;
+        let right = D::follow(node, heap, self.right)?;
         let mut nodes = 1;
         for child in [left, right].into_iter().flatten() {
-            nodes += self.count::<D>(&mut scope, child)?;
+            nodes += self.count::<D>(heap, child)?;
         }
         Ok(nodes)
     }
@@ -125,5 +124,7 @@ pub(super) fn run<D: Door>(store: &mut Store, size: &Size) -> Result<u64, Error>
     }
     let number: f64 = array.read(scope, 1000)?;
     sum = mix(sum, number.to_bits());
-    Ok(mix(sum, node.count::<D>(scope, long_lived)?))
+    let heap = scope.no_gc();
+    let nodes = node.count::<D>(&heap, heap.unrooted(long_lived)?)?;
+    Ok(mix(sum, nodes))
 }

@@ -151,12 +151,14 @@ pub(super) fn run<D: Door>(store: &mut Store, size: &Size) -> Result<u64, Error>
         List::walk(scope, first, |scope, node| {
             list.visit::<D>(scope, ends, node, round, (&mut sum, &mut nodes))
         })?;
-        let last = D::read_ref(ends, scope, list.last)?;
-        List::walk(scope, last, |scope, node| {
-            let value = D::read(node, scope, list.value)?;
+        // Nothing is made on the way back, so nothing has to be rooted.
+        let heap = scope.no_gc();
+        let mut at = D::follow(heap.unrooted(ends)?, &heap, list.last)?;
+        while let Some(node) = at {
+            let value = D::peek(node, &heap, list.value)?;
             sum = mix(sum, value.cast_unsigned());
-            D::read_ref(node, scope, list.prev)
-        })?;
+            at = D::follow(node, &heap, list.prev)?;
+        }
     }
     Ok(sum)
 }

@@ -33,7 +33,7 @@ use windrow_core::{
 const WORK_PER_EPOCH: u32 = 1 << 15;
 
 /// Bytes of an object that are as much work as the object itself.
-const BYTES_PER_WORK: u32 = 64;
+pub(crate) const BYTES_PER_WORK: u32 = 64;
 
 /// The heap, while counts change.
 pub(crate) struct Counting<'a, M> {

@@ -1,12 +1,12 @@
 //! The heap between collections: allocation, limits, barriers, accounts.
 
 use crate::blocks::{Blocks, LINE_BYTES, Run, object_at};
-use crate::collect::Counting;
+use crate::collect::{BYTES_PER_WORK, Counting};
 use crate::counts::Counts;
 use windrow_core::{
-    AllocError, CollectionClient, CollectionKind, GcHeap, GcRef, HeapContext, HeapError,
-    HeapLimits, LargeObjects, LogBits, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES, SideTable,
-    Usage, Violation, load_ref, visit_objects, with_memory,
+    AllocError, CollectionClient, CollectionKind, Corruption, GcHeap, GcRef, HeapContext,
+    HeapError, HeapLimits, LargeObjects, LogBits, Memory, OBJECT_ALIGN, ObjectRef, PAGE_BYTES,
+    SideTable, Usage, Violation, load_ref, visit_objects, with_memory,
 };
 
 /// What a page belongs to: an entry of the trusted page table.
@@ -249,12 +249,17 @@ impl DrcHeap {
     /// Looks at some of the dead between collections, for `bytes` that are handed out.
     fn kill_some(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<(), AllocError> {
         let kills = bytes.div_ceil(64).saturating_mul(KILLS_PER_64_BYTES);
+        self.kill(cx, kills).map_err(AllocError::Corrupt)
+    }
+
+    /// Does so much work on the dead.
+    fn kill(&mut self, cx: &mut HeapContext<'_>, kills: u32) -> Result<(), Corruption> {
         let before = self.counted_bytes();
         let result = with_memory!(&mut *cx.memory, memory => {
             Counting::new(self, memory, (cx.types, cx.watched), cx.log_bits, cx.zeal).kill_between(kills)
         });
         cx.stats.reclaimed_bytes += before - self.counted_bytes();
-        result.map_err(AllocError::Corrupt)
+        result
     }
 
     fn allocate_small(&mut self, cx: &mut HeapContext<'_>, bytes: u32) -> Result<u32, AllocError> {
@@ -374,6 +379,12 @@ impl GcHeap for DrcHeap {
             self.trace_bytes = 2 * self.old_bytes().max(MIN_TRACE_BYTES);
         }
         Ok(())
+    }
+
+    fn step(&mut self, cx: &mut HeapContext<'_>, bytes: u64) -> Result<bool, Corruption> {
+        let kills = u32::try_from(bytes.div_ceil(BYTES_PER_WORK.into())).unwrap_or(u32::MAX);
+        self.kill(cx, kills)?;
+        Ok(!self.dying.is_empty())
     }
 
     fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64) {

@@ -149,6 +149,11 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) debugger: bool,
 
+    /// Write the objects that are alive when the program has returned or trapped to a file that Chrome's
+    /// DevTools load, under Memory; its name should end in .heapsnapshot.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) snapshot: Option<PathBuf>,
+
     /// Print what the heap did, on standard error.
     #[arg(long)]
     pub(crate) stats: bool,

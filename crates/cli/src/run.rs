@@ -14,7 +14,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
-use windrow::{Bytes, Config, FuncType, HeapLimits, Store, TypeRegistry, Val, Zeal};
+use windrow::{Bytes, Config, FuncType, HeapLimits, SnapshotError, Store, TypeRegistry, Val, Zeal};
 use windrow_wasm::{
     Deadline, Engine, EngineOptions, Error, ExternType, Instance, Module, Trap, TrapKind,
 };
@@ -42,7 +42,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         )),
         None => None,
     };
-    let finished = on_stack(args, || execute(args, &config, &module))?;
+    let mut snapshot = match &args.snapshot {
+        Some(path) => Some(File::create(path).map_err(|error| cannot("write", path, &error))?),
+        None => None,
+    };
+    let finished = on_stack(args, || execute(args, &config, &module, snapshot.as_mut()))?;
     print(&finished.output)?;
     if args.stats {
         // Statistics are extra: with nobody reading them the results still stand.
@@ -51,6 +55,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if let Some((path, mut file)) = json {
         let written = file.write_all(finished.report.json().as_bytes());
         written.map_err(|error| cannot("write", path, &error))?;
+    }
+    if let (Some(path), Err(error)) = (&args.snapshot, finished.snapshot) {
+        return Err(Failure::input(format!("`{}`: {error}", path.display())));
     }
     finished.stopped.map_or(Ok(()), Err)
 }
@@ -61,6 +68,8 @@ struct Finished {
     /// How the program ended, if it did not return.
     stopped: Option<Failure>,
     report: Report,
+    /// Whether the snapshot was written, if one was asked for.
+    snapshot: Result<(), SnapshotError>,
 }
 
 /// What to say of a file that the system refuses.
@@ -134,7 +143,12 @@ fn on_stack<T: Send>(
 }
 
 /// Compiles and runs the program.
-fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, Failure> {
+fn execute(
+    args: &RunArgs,
+    config: &Config,
+    module: &[u8],
+    snapshot: Option<&mut File>,
+) -> Result<Finished, Failure> {
     let started = Instant::now();
     let stack_bytes = usize::try_from(args.stack_max.bytes).expect("a thread has this much stack");
     let options = EngineOptions::new()
@@ -205,10 +219,15 @@ fn execute(args: &RunArgs, config: &Config, module: &[u8]) -> Result<Finished, F
         run_time,
         statistics: store.stats(),
     };
+    let snapshot = match snapshot {
+        Some(file) => store.write_snapshot(file).map(|_| ()),
+        None => Ok(()),
+    };
     Ok(Finished {
         output,
         stopped,
         report,
+        snapshot,
     })
 }
 

@@ -194,6 +194,17 @@ pub trait GcHeap: Send {
         client: &mut dyn CollectionClient,
     ) -> Result<(), HeapError>;
 
+    /// Does some of the work a collection left, about as much as looking at `bytes` of objects takes, and
+    /// says whether some is left. Looks at no root and moves nothing. A heap that does all its work in
+    /// collections has none.
+    ///
+    /// # Errors
+    /// [`Corruption`]; the driver poisons the heap.
+    fn step(&mut self, cx: &mut HeapContext<'_>, bytes: u64) -> Result<bool, Corruption> {
+        let _ = (cx, bytes);
+        Ok(false)
+    }
+
     /// Lets the heap allocate `bytes` more than it holds now before it says
     /// [`AllocError::Exhausted`]; the hard limit holds all the same.
     fn set_budget(&mut self, cx: &mut HeapContext<'_>, bytes: u64);

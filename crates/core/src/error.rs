@@ -119,7 +119,7 @@ pub enum HeapError {
         first: String,
     },
     /// The memory for a heap could not be had from the system.
-    #[error("cannot reserve {} of address space for a heap ({reason}); drop unused stores, or use checked memory", Bytes(*bytes))]
+    #[error("cannot reserve {} of address space for a heap ({reason}); drop unused stores, share a pool of reservations, raise the process's limits (`ulimit -v`, `vm.max_map_count`), or use checked memory", Bytes(*bytes))]
     Reservation {
         /// Bytes asked for.
         bytes: u64,

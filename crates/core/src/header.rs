@@ -17,6 +17,12 @@ pub const HEADER_BYTES: u32 = 8;
 /// Offset of an array's length, a `u32` in elements.
 pub const ARRAY_LENGTH_OFFSET: u32 = 8;
 
+/// Offset of the number of an exception's tag, a `u32`.
+pub const EXN_TAG_OFFSET: u32 = HEADER_BYTES;
+
+/// Offset of the reference to the struct of an exception's arguments.
+pub const EXN_PAYLOAD_OFFSET: u32 = HEADER_BYTES + 4;
+
 /// Every object starts at, and has a size that is, a multiple of this many bytes.
 pub const OBJECT_ALIGN: u32 = 8;
 

@@ -35,7 +35,7 @@ use crate::stats::Statistics;
 use crate::weak::WeakTables;
 use crate::{
     AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, LogBits, Memory,
-    MemoryKind, MutatorAbi, MutatorState, StateBlock, Watched, WriteBarrier, Zeal,
+    MemoryKind, MemoryPool, MutatorAbi, MutatorState, StateBlock, Watched, WriteBarrier, Zeal,
 };
 use std::any::Any;
 use std::cell::OnceCell;
@@ -82,6 +82,12 @@ pub struct IsolateConfig {
     pub growth: GrowthPolicy,
     /// How hard it is tested.
     pub zeal: Zeal,
+    /// Where guarded memory comes from and goes to, if it is not to be mapped and unmapped each time.
+    pub pool: Option<Arc<MemoryPool>>,
+    /// Whether to make do with checked memory where the system has no address space for guarded memory.
+    /// Code compiled for guarded memory does not run in such an isolate: its
+    /// [`code_abi`](Isolate::code_abi) tells.
+    pub fall_back_to_checked: bool,
     /// Who hears of collections, growth and exhaustion.
     pub listener: Option<Arc<dyn EventListener>>,
 }
@@ -97,6 +103,8 @@ impl IsolateConfig {
             limits: HeapLimits::default(),
             growth: GrowthPolicy::default(),
             zeal: Zeal::OFF,
+            pool: None,
+            fall_back_to_checked: false,
             listener: None,
         }
     }
@@ -173,8 +181,16 @@ impl Isolate {
     /// # Errors
     /// [`HeapError::Reservation`] where the system has no room for the memory, and what
     /// [`Collector::new_heap`] says of the limits.
-    pub fn new(config: IsolateConfig) -> Result<Self, HeapError> {
-        let (mut memory, mut state) = HeapMemory::new(config.memory)?;
+    pub fn new(mut config: IsolateConfig) -> Result<Self, HeapError> {
+        let (mut memory, mut state) = match HeapMemory::new_in(config.memory, config.pool.as_ref())
+        {
+            Err(HeapError::Reservation { .. }) if config.fall_back_to_checked => {
+                HeapMemory::new(MemoryKind::Checked)?
+            }
+            other => other?,
+        };
+        // What code must be compiled for here.
+        config.memory = memory.kind();
         let tables = config.types.tables();
         let mut stats = Statistics::default();
         let abi = config.collector.abi();
@@ -233,7 +249,7 @@ impl Isolate {
         self.id
     }
 
-    /// What this isolate was made from.
+    /// What this isolate was made from, but for the memory: which it has.
     #[must_use]
     pub const fn config(&self) -> &IsolateConfig {
         &self.config

@@ -73,8 +73,8 @@ pub use functions::{FunctionEntry, FunctionId, FunctionTable};
 pub use gc_ref::{FIRST_OBJECT_OFFSET, GcRef, I31_MAX, I31_MIN, ObjectRef};
 pub use handles::{Handles, OwnedHandle, ScopeMark, ScopedHandle};
 pub use header::{
-    ARRAY_LENGTH_OFFSET, GC_WORD_OFFSET, HEADER_BYTES, Header, OBJECT_ALIGN, TYPE_ID_BITS, TypeId,
-    load_ref,
+    ARRAY_LENGTH_OFFSET, EXN_PAYLOAD_OFFSET, EXN_TAG_OFFSET, GC_WORD_OFFSET, HEADER_BYTES, Header,
+    OBJECT_ALIGN, TYPE_ID_BITS, TypeId, load_ref,
 };
 pub use host_cell::{HeapCell, TraceHost};
 pub use host_data::HostData;
@@ -84,8 +84,8 @@ pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
 pub use log_bits::LogBits;
 pub use memory::{
-    Checked, GUARD_BYTES, Guarded, HEAP_END, HeapMemory, Memory, MemoryKind, PAGE_BYTES,
-    StateBlock, UnknownMemory,
+    Checked, GUARD_BYTES, Guarded, HEAP_END, HeapMemory, Memory, MemoryKind, MemoryPool,
+    PAGE_BYTES, StateBlock, UnknownMemory,
 };
 pub use mutator::{MutatorState, StateOffset};
 pub use pages::PageSpace;

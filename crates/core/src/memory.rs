@@ -8,14 +8,17 @@
 mod checked;
 mod guarded;
 mod meter;
+mod pool;
 mod state_block;
 
 pub use checked::Checked;
 pub use guarded::{GUARD_BYTES, Guarded};
+pub use pool::MemoryPool;
 pub use state_block::StateBlock;
 
 use crate::{Addressing, HeapError};
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes of a page, the unit of protection and of the page tables collectors keep.
 pub const PAGE_BYTES: u32 = 4096;
@@ -161,9 +164,21 @@ impl HeapMemory {
     /// # Errors
     /// [`HeapError::Reservation`] where the system has no room.
     pub fn new(kind: MemoryKind) -> Result<(Self, StateBlock), HeapError> {
+        Self::new_in(kind, None)
+    }
+
+    /// As [`Self::new`], with a reservation of the pool's if it has one. Where both are gone, memory and
+    /// state block, it goes back there.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_in(
+        kind: MemoryKind,
+        pool: Option<&Arc<MemoryPool>>,
+    ) -> Result<(Self, StateBlock), HeapError> {
         match kind {
             MemoryKind::Guarded => {
-                let (memory, state) = Guarded::new()?;
+                let (memory, state) = Guarded::new(pool)?;
                 Ok((Self::Guarded(memory), state))
             }
             MemoryKind::Checked => Ok((Self::Checked(Checked::new()), StateBlock::boxed())),

@@ -5,9 +5,12 @@
 
 use crate::HeapError;
 use crate::prefetch::prefetch;
+use rustix::mm::{MapFlags, ProtFlags};
 use std::alloc::{Layout, alloc_zeroed};
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
+use std::ptr::{self, NonNull};
+use std::slice;
 
 /// What an entry of a table can be: a value whose bytes may all be zero.
 ///
@@ -20,24 +23,103 @@ unsafe impl TableEntry for u8 {}
 // SAFETY: an integer.
 unsafe impl TableEntry for u32 {}
 
-/// `len` zeros, or `None` where there is no room for them.
-fn zeros<T: TableEntry>(len: usize) -> Option<Box<[T]>> {
-    let layout = Layout::array::<T>(len).ok()?;
-    if layout.size() == 0 {
-        return Some(Box::default());
+/// From so many bytes on a table is a mapping of its own. An allocator may well have that much memory at
+/// hand, used before, and would write zeros to all of it.
+const MAPPED_BYTES: usize = 64 << 10;
+
+/// Zeros that take memory where they are written.
+struct Zeros<T> {
+    start: NonNull<T>,
+    len: usize,
+    /// Whether it is a mapping of its own, or else a boxed slice.
+    is_mapped: bool,
+}
+
+// SAFETY: the values are owned, and reached through this alone.
+unsafe impl<T: Send> Send for Zeros<T> {}
+// SAFETY: as above; a shared reference only reads them.
+unsafe impl<T: Sync> Sync for Zeros<T> {}
+
+impl<T> Default for Zeros<T> {
+    fn default() -> Self {
+        Self {
+            start: NonNull::dangling(),
+            len: 0,
+            is_mapped: false,
+        }
     }
-    // SAFETY: the layout is not empty.
-    let start = unsafe { alloc_zeroed(layout) }.cast::<T>();
-    if start.is_null() {
-        return None;
+}
+
+impl<T: TableEntry> Zeros<T> {
+    /// `len` zeros, or `None` where there is no room for them.
+    fn new(len: usize) -> Option<Self> {
+        let layout = Layout::array::<T>(len).ok()?;
+        if layout.size() == 0 {
+            return Some(Self::default());
+        }
+        // Miri has no mappings.
+        let is_mapped = layout.size() >= MAPPED_BYTES && !cfg!(miri);
+        let start = if is_mapped {
+            // SAFETY: a fresh anonymous mapping at an address of the system's choosing touches no
+            // memory of anyone's.
+            let mapped = unsafe {
+                rustix::mm::mmap_anonymous(
+                    ptr::null_mut(),
+                    layout.size(),
+                    ProtFlags::READ | ProtFlags::WRITE,
+                    MapFlags::PRIVATE | MapFlags::NORESERVE,
+                )
+            };
+            mapped.ok()?.cast::<T>()
+        } else {
+            // SAFETY: the layout is not empty.
+            unsafe { alloc_zeroed(layout) }.cast::<T>()
+        };
+        // A page is aligned for any integer.
+        NonNull::new(start).map(|start| Self {
+            start,
+            len,
+            is_mapped,
+        })
     }
-    // SAFETY: the memory is that of a boxed slice of so many `T`, and all zero, which `T` may be.
-    Some(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) })
+}
+
+impl<T> Deref for Zeros<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: so many `T`, all zero at first, which `T` may be; none where `start` dangles.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T> DerefMut for Zeros<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above, and borrowed exclusively.
+        unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T> Drop for Zeros<T> {
+    fn drop(&mut self) {
+        let values = ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.len);
+        if self.is_mapped {
+            let bytes = self.len * size_of::<T>();
+            // SAFETY: a mapping of exactly these bytes, which nobody else knows.
+            let unmapped = unsafe { rustix::mm::munmap(values.cast(), bytes) };
+            debug_assert!(unmapped.is_ok(), "munmap of our own mapping");
+        } else {
+            // SAFETY: the memory is that of a boxed slice of so many `T`, or of an empty one.
+            drop(unsafe { Box::from_raw(values) });
+        }
+    }
 }
 
 /// One `T` for each `2^SHIFT` bytes of the heap.
 pub struct SideTable<T, const SHIFT: u32> {
-    values: Box<[T]>,
+    values: Zeros<T>,
 }
 
 impl<T, const SHIFT: u32> fmt::Debug for SideTable<T, SHIFT> {
@@ -61,7 +143,7 @@ impl<T: TableEntry, const SHIFT: u32> SideTable<T, SHIFT> {
     pub fn new() -> Self {
         const { assert!(SHIFT < 32, "a block is smaller than the heap") };
         Self {
-            values: Box::default(),
+            values: Zeros::default(),
         }
     }
 
@@ -88,7 +170,7 @@ impl<T: TableEntry, const SHIFT: u32> SideTable<T, SHIFT> {
             return Ok(());
         }
         let len = wanted.max(2 * self.values.len()).min(most);
-        let mut values = zeros(len).ok_or_else(|| HeapError::Reservation {
+        let mut values = Zeros::new(len).ok_or_else(|| HeapError::Reservation {
             bytes: (len * size_of::<T>()) as u64,
             reason: "no memory for a side table".to_owned(),
         })?;

@@ -230,6 +230,8 @@ impl Writer<'_, '_> {
             EdgeSlot::Field(field) => (PROPERTY, self.field_name(type_id, field)),
             EdgeSlot::Element(index) => (ELEMENT, index.into()),
             EdgeSlot::Arguments => (INTERNAL, self.names.strings.index("arguments")),
+            EdgeSlot::HostCell(index) => (ELEMENT, index.into()),
+            EdgeSlot::WeakMapValue => (INTERNAL, self.names.strings.index("value in a weak map")),
         };
         let kind = match edge.strength {
             EdgeStrength::Strong => kind,

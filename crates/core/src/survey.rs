@@ -17,7 +17,7 @@ pub use edges::{Edge, EdgeSlot, EdgeStrength};
 use crate::header::Header;
 use crate::roots::{RootKind, RootVisitor};
 use crate::{GcRef, HeapError, ObjectRef, TypeId};
-pub(crate) use edges::View;
+pub(crate) use edges::{Dependents, View};
 use reached::Reached;
 use std::fmt;
 
@@ -122,12 +122,12 @@ impl<'a> HeapSurvey<'a> {
             }
         }
         survey.roots = roots;
+        let mut targets = Vec::new();
         while let Some(object) = trace.pending.pop() {
-            let mut targets = Vec::new();
             survey
                 .view
                 .for_each_edge(object, &mut |edge| targets.push(edge.target));
-            for target in targets {
+            for target in targets.drain(..) {
                 survey.edges += u64::from(survey.reach(&mut trace, target)?);
             }
         }
@@ -254,7 +254,8 @@ impl HeapObject<'_> {
         self.bytes
     }
 
-    /// Shows each reference from this object to a live one, in address order; null, integers and strays
+    /// Shows each reference from this object to a live one, those of its host value and of weak maps
+    /// first, then its own in address order; null, integers and strays
     /// are left out.
     pub fn for_each_edge(&self, mut visit: impl FnMut(Edge)) {
         self.survey.view.for_each_edge(self.object, &mut |edge| {

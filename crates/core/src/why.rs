@@ -47,7 +47,9 @@ impl fmt::Display for PathStep {
         f.write_str(&self.type_name)?;
         match (self.slot, &self.field_name) {
             (None, _) => write!(f, " {:?}", self.object),
-            (Some(EdgeSlot::Element(index)), _) => write!(f, "[{index}]"),
+            (Some(EdgeSlot::Element(index) | EdgeSlot::HostCell(index)), _) => {
+                write!(f, "[{index}]")
+            }
             (Some(_), Some(name)) => write!(f, ".{name}"),
             (Some(_), None) => Ok(()),
         }
@@ -81,18 +83,36 @@ pub(crate) fn shortest_path(
     occupied_bytes: u64,
     wanted: ObjectRef,
 ) -> Option<RetainingPath> {
+    let is_own_handle = |kind: RootKind, object: ObjectRef| {
+        object == wanted && matches!(kind, RootKind::ScopedHandle | RootKind::OwnedHandle)
+    };
     let mut allowance = Allowance(occupied_bytes);
     // By object, what leads there; itself where a root does.
     let mut from: HashMap<ObjectRef, ObjectRef> = HashMap::new();
     let mut pending = VecDeque::new();
-    for object in roots.iter().flat_map(|(_, objects)| objects) {
-        if !from.contains_key(object) && allowance.admits(view, *object) {
-            from.insert(*object, *object);
-            pending.push_back(*object);
+    for (kind, objects) in roots.iter() {
+        for object in objects {
+            if !is_own_handle(kind, *object)
+                && !from.contains_key(object)
+                && allowance.admits(view, *object)
+            {
+                from.insert(*object, *object);
+                pending.push_back(*object);
+            }
         }
     }
     while !from.contains_key(&wanted) {
-        let object = pending.pop_front()?;
+        let Some(object) = pending.pop_front() else {
+            // Then it is the handles, if there are any.
+            let (kind, _) = roots
+                .iter()
+                .find(|(_, objects)| objects.contains(&wanted))?;
+            view.object(wanted)?;
+            return Some(RetainingPath {
+                root: kind,
+                steps: vec![step(view, wanted, None)],
+            });
+        };
         view.for_each_edge(object, &mut |edge| {
             if edge.strength == EdgeStrength::Strong
                 && !from.contains_key(&edge.target)
@@ -110,7 +130,9 @@ pub(crate) fn shortest_path(
         first = *before;
     }
     objects.reverse();
-    let root = roots.iter().find(|(_, objects)| objects.contains(&first));
+    let root = roots
+        .iter()
+        .find(|(kind, objects)| !is_own_handle(*kind, first) && objects.contains(&first));
     let nexts = objects.iter().skip(1).copied().map(Some).chain([None]);
     Some(RetainingPath {
         root: root.map(|(kind, _)| kind)?,
@@ -135,6 +157,7 @@ fn step(view: &View<'_>, object: ObjectRef, next: Option<ObjectRef>) -> PathStep
     let field_name = match slot {
         Some(EdgeSlot::Field(field)) => Some(view.field_name(type_id, field)),
         Some(EdgeSlot::Arguments) => Some("arguments".into()),
+        Some(EdgeSlot::WeakMapValue) => Some("(value in a weak map)".into()),
         _ => None,
     };
     PathStep {

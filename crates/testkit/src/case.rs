@@ -5,6 +5,10 @@
 //! with nothing to pick from does nothing. So a case stays a case while it shrinks, and a fuzzer
 //! may make one from any bytes. Nothing here names a type of windrow.
 
+mod weak;
+
+pub use weak::WeakStep;
+
 /// Picks one of what there is: taken modulo how many there are.
 pub type Pick = u16;
 
@@ -13,6 +17,12 @@ pub const VARIABLES: usize = 8;
 
 /// How many calls may be open at once.
 pub const MAX_CALLS: usize = 12;
+
+/// How many cells a traced host value has.
+pub const CELLS: usize = 2;
+
+/// How many slots the value stack has.
+pub const MAX_VALUES: usize = 40;
 
 /// How many globals, table elements and items of a passive element segment there are together:
 /// roots written with a barrier.
@@ -345,6 +355,25 @@ pub enum Step {
         /// Picks the handle.
         handle: Pick,
     },
+    /// Pushes a reference on the embedder's value stack, which holds so many at most.
+    PushValue {
+        /// The variable the reference is taken from.
+        from: Pick,
+    },
+    /// Pops a reference from the value stack.
+    PopValue {
+        /// The variable it goes to.
+        into: Pick,
+    },
+    /// Overwrites a slot of the value stack.
+    SetValue {
+        /// Picks the slot.
+        slot: Pick,
+        /// The variable the reference is taken from.
+        from: Pick,
+    },
+    /// Does something with what hangs on whether objects are alive.
+    Weak(WeakStep),
     /// Asks for a collection.
     Collect(Kind),
 }

@@ -24,7 +24,14 @@ pub(crate) fn compare(model: &Model, mutator: &Mutator, schema: &Schema) -> Resu
         owners: HashMap::new(),
         found_by: HashMap::new(),
         to_visit: VecDeque::new(),
+        entries: HashMap::new(),
     };
+    for (map, entries) in model.weak.maps.iter().enumerate() {
+        for entry in entries {
+            let of_key = walk.entries.entry(entry.key).or_default();
+            of_key.push((map, entry.value));
+        }
+    }
     for (root, expected) in model.roots() {
         let Some(found) = mutator.root(root) else {
             return Err(format!("{root}: the handle lost its reference"));
@@ -34,6 +41,7 @@ pub(crate) fn compare(model: &Model, mutator: &Mutator, schema: &Schema) -> Resu
     while let Some(node) = walk.to_visit.pop_front() {
         walk.visit(node)?;
     }
+    walk.check_references()?;
     Ok(walk.places)
 }
 
@@ -42,6 +50,8 @@ pub(crate) fn compare(model: &Model, mutator: &Mutator, schema: &Schema) -> Resu
 enum Step {
     Root(Root),
     Cell(NodeId, usize),
+    /// The entry of a weak map with this key.
+    Entry(NodeId, usize),
 }
 
 struct Walk<'a> {
@@ -52,6 +62,8 @@ struct Walk<'a> {
     owners: HashMap<ObjectRef, NodeId>,
     found_by: HashMap<NodeId, Step>,
     to_visit: VecDeque<NodeId>,
+    /// By key, the maps with an entry, and its value.
+    entries: HashMap<NodeId, Vec<(usize, Reference)>>,
 }
 
 impl Walk<'_> {
@@ -108,7 +120,7 @@ impl Walk<'_> {
         let kind = self.model.node(node).kind;
         let expected_type = match kind {
             NodeKind::Struct(ty) | NodeKind::Array(ty) => self.mutator.type_id(ty),
-            NodeKind::Extern(_) => TypeId::EXTERN,
+            NodeKind::Extern(_) | NodeKind::Traced(_) => TypeId::EXTERN,
         };
         let found_type = self.mutator.isolate.type_of(object);
         if found_type != expected_type {
@@ -119,7 +131,9 @@ impl Walk<'_> {
             ));
         }
         match kind {
-            NodeKind::Extern(tag) => self.check_host_value(node, object, tag),
+            NodeKind::Extern(tag) | NodeKind::Traced(tag) => {
+                self.check_host_value(node, object, tag)
+            }
             NodeKind::Struct(ty) => self.check_cells(node, object, |index| {
                 self.mutator.field(self.schema, ty, index)
             }),
@@ -140,6 +154,36 @@ impl Walk<'_> {
             }
         }
         .and_then(|()| self.follow(node, object))
+        .and_then(|()| self.follow_entries(node, object))
+    }
+
+    /// Meets what entries of weak maps with this key lead to.
+    fn follow_entries(&mut self, node: NodeId, object: ObjectRef) -> Result<(), String> {
+        for (map, expected) in self.entries.remove(&node).unwrap_or_default() {
+            let step = Step::Entry(node, map);
+            match self.mutator.map_get(map, object) {
+                Ok(Some(found)) => self.meet(expected, found, step)?,
+                Ok(None) => return Err(format!("{}: there is no such entry", self.path(step))),
+                Err(error) => return Err(format!("{}: {error}", self.path(step))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that weak references to what was met lead there.
+    fn check_references(&self) -> Result<(), String> {
+        for (index, node) in self.model.weak.references.iter().enumerate() {
+            let Some(place) = node.and_then(|node| self.places.get(&node)) else {
+                continue;
+            };
+            let found = self.mutator.follow(index);
+            if found.as_ref() != Ok(&Some(*place)) {
+                return Err(format!(
+                    "weak reference {index}: expected the object at {place:?}, found {found:?}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check_host_value(&self, node: NodeId, object: ObjectRef, tag: usize) -> Result<(), String> {
@@ -190,6 +234,14 @@ impl Walk<'_> {
                 NodeKind::Struct(ty) => mutator.field(schema, ty, index),
                 NodeKind::Array(ty) => mutator.element(schema, ty, index),
                 NodeKind::Extern(_) => continue,
+                NodeKind::Traced(_) => {
+                    let step = Step::Cell(node, index);
+                    match mutator.read_cell(object, index) {
+                        Some(found) => self.meet(expected, found, step)?,
+                        None => return Err(format!("{}: there is no cell", self.path(step))),
+                    }
+                    continue;
+                }
             };
             if let Found::Ref(found) = mutator.read(object, cell) {
                 self.meet(expected, found, Step::Cell(node, index))?;
@@ -211,6 +263,7 @@ impl Walk<'_> {
                     )
                 }
                 NodeKind::Extern(tag) => format!("host value {tag}"),
+                NodeKind::Traced(tag) => format!("host value {tag} with cells"),
             },
         }
     }
@@ -230,9 +283,11 @@ impl Walk<'_> {
                     cells.push(format!("{root} ({:?})", root_kind(root)));
                     break;
                 }
-                Step::Cell(node, index) => {
-                    let word = match self.model.node(node).kind {
-                        NodeKind::Array(_) => "element",
+                Step::Cell(node, index) | Step::Entry(node, index) => {
+                    let word = match (step, self.model.node(node).kind) {
+                        (Step::Entry(..), _) => "entry of weak map",
+                        (_, NodeKind::Array(_)) => "element",
+                        (_, NodeKind::Traced(_)) => "cell",
                         _ => "field",
                     };
                     cells.push(format!("{word} {index}"));

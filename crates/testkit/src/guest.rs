@@ -9,10 +9,11 @@ mod access;
 mod allocate;
 mod harm;
 mod ask;
+mod weak;
 
 pub(crate) use ask::Answers;
 
-use crate::case::{Field, MAX_CALLS, Pick, Step, Target, TestCase, VARIABLES, choose};
+use crate::case::{Field, MAX_CALLS, MAX_VALUES, Pick, Step, Target, TestCase, VARIABLES, choose};
 use crate::model::Root;
 use crate::mutator::{Found, Mutator, SetupError, Source};
 use crate::run::{integer, static_place, variable};
@@ -40,6 +41,9 @@ pub(crate) struct Guest<'c> {
     scopes: Vec<usize>,
     scoped: usize,
     owned: usize,
+    values: usize,
+    references: usize,
+    maps: usize,
     /// Whether the heap was harmed: before, nothing may be wrong with it.
     is_harmed: bool,
     pub(crate) answers: Answers,
@@ -78,6 +82,9 @@ impl<'c> Guest<'c> {
             scopes: Vec::new(),
             scoped: 0,
             owned: 0,
+            values: 0,
+            references: 0,
+            maps: 0,
             is_harmed: false,
             answers: Answers::default(),
         }))
@@ -101,6 +108,7 @@ impl<'c> Guest<'c> {
                 self.access(step);
                 Ok(())
             }
+            Step::Weak(step) => self.weak_step(step),
             Step::Collect(kind) => self.collect(kind),
             _ => {
                 self.move_reference(step);
@@ -168,6 +176,24 @@ impl<'c> Guest<'c> {
                 if let Some(index) = choose(handle, self.owned) {
                     self.mutator.drop_owned(index);
                     self.owned -= 1;
+                }
+            }
+            Step::PushValue { from } if self.values < MAX_VALUES => {
+                let value = self.mutator.variable(variable(from));
+                self.mutator.push_value(value);
+                self.values += 1;
+            }
+            Step::PopValue { into } => {
+                if let Some(last) = self.values.checked_sub(1) {
+                    self.load(Root::Value(last), into);
+                    self.mutator.pop_value();
+                    self.values = last;
+                }
+            }
+            Step::SetValue { slot, from } => {
+                if let Some(index) = choose(slot, self.values) {
+                    let value = self.mutator.variable(variable(from));
+                    self.mutator.set_value(index, value);
                 }
             }
             _ => {}

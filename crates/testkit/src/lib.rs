@@ -52,8 +52,8 @@ pub mod strategy;
 mod from_bytes;
 
 pub use case::{
-    Body, CaseConfig, Field, Init, Kind, MAX_CALLS, MemoryChoice, Pick, STATICS, Step, Target,
-    TestCase, TypeDecl, VARIABLES,
+    Body, CELLS, CaseConfig, Field, Init, Kind, MAX_CALLS, MAX_VALUES, MemoryChoice, Pick, STATICS,
+    Step, Target, TestCase, TypeDecl, VARIABLES, WeakStep,
 };
 pub use check::{Figures, check, check_together};
 pub use damage::{CorruptCase, Damage, Forged, Harm, Look};

@@ -4,10 +4,14 @@
 //! What is alive is worked out anew each time, from the roots along the references. It imports
 //! nothing of windrow, knows no layout, and shares no code with what it is compared with.
 
+mod weak;
+
 use crate::case::{Field, STATICS, Target, VARIABLES};
 use crate::schema::{EXTERN_BYTES, Schema};
 use std::collections::HashSet;
 use std::fmt;
+pub(crate) use weak::Entry;
+use weak::WeakThings;
 
 /// A node: an object of the model.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -43,6 +47,8 @@ pub(crate) enum NodeKind {
     Array(usize),
     /// A host value with this tag.
     Extern(usize),
+    /// A host value with this tag, which has cells.
+    Traced(usize),
 }
 
 /// An object.
@@ -66,6 +72,10 @@ pub(crate) enum Root {
     Scoped(usize),
     /// An owned handle, by its age among those that are left.
     Owned(usize),
+    /// A slot of the value stack.
+    Value(usize),
+    /// An object that waits for its finalizer, by its place in the queue.
+    Queued(usize),
 }
 
 impl fmt::Display for Root {
@@ -78,6 +88,8 @@ impl fmt::Display for Root {
             Self::Static(index) => write!(f, "static {index}"),
             Self::Scoped(index) => write!(f, "scoped handle {index}"),
             Self::Owned(index) => write!(f, "owned handle {index}"),
+            Self::Value(index) => write!(f, "slot {index} of the value stack"),
+            Self::Queued(index) => write!(f, "number {index} in the queue of finalizers"),
         }
     }
 }
@@ -94,6 +106,8 @@ pub(crate) struct Model {
     /// Heights of the scoped handles at which scopes were opened.
     pub(crate) scopes: Vec<usize>,
     pub(crate) owned: Vec<Reference>,
+    pub(crate) values: Vec<Reference>,
+    pub(crate) weak: WeakThings,
     /// Bytes of every object ever allocated.
     pub(crate) allocated_bytes: u64,
     externs: usize,
@@ -112,6 +126,14 @@ impl Model {
         let tag = self.externs;
         self.externs += 1;
         self.allocate(NodeKind::Extern(tag), Vec::new(), EXTERN_BYTES)
+    }
+
+    /// As [`Self::allocate_extern`], with cells.
+    pub(crate) fn allocate_traced(&mut self, cells: usize) -> NodeId {
+        let tag = self.externs;
+        self.externs += 1;
+        let cells = vec![Value::Ref(Reference::Null); cells];
+        self.allocate(NodeKind::Traced(tag), cells, EXTERN_BYTES)
     }
 
     /// Tag of the next host value: how many there were before.
@@ -135,7 +157,7 @@ impl Model {
             }
             (Field::Ref(Target::Type(sup)), Reference::Node(id)) => match self.node(id).kind {
                 NodeKind::Struct(ty) | NodeKind::Array(ty) => schema.is_subtype(ty, sup.into()),
-                NodeKind::Extern(_) => false,
+                NodeKind::Extern(_) | NodeKind::Traced(_) => false,
             },
             _ => false,
         }
@@ -165,17 +187,32 @@ impl Model {
                 .map(move |index| Root::Caller(depth, index))
                 .zip(*frame)
         });
+        let values = (0..).map(Root::Value).zip(self.values.iter().copied());
+        let queued = self.weak.queue.iter().map(|(node, _)| *node);
+        let queued = (0..).map(Root::Queued).zip(queued.map(Reference::Node));
         variables
             .chain(statics)
             .chain(callers)
             .chain(scoped)
             .chain(owned)
+            .chain(values)
+            .chain(queued)
     }
 
-    /// The objects the roots lead to.
+    /// The objects the roots lead to, by fields, elements, cells, and entries of weak maps whose keys
+    /// they lead to.
     pub(crate) fn reachable(&self) -> HashSet<NodeId> {
         let mut reached = HashSet::new();
         let mut to_visit: Vec<Reference> = self.roots().map(|(_, reference)| reference).collect();
+        while !to_visit.is_empty() {
+            self.close(&mut reached, to_visit);
+            to_visit = self.weak.values_of(&reached);
+        }
+        reached
+    }
+
+    /// Adds what these lead to, but for weak maps.
+    fn close(&self, reached: &mut HashSet<NodeId>, mut to_visit: Vec<Reference>) {
         while let Some(reference) = to_visit.pop() {
             let Reference::Node(id) = reference else {
                 continue;
@@ -187,7 +224,6 @@ impl Model {
                 }));
             }
         }
-        reached
     }
 
     /// Bytes of these objects.
@@ -199,7 +235,7 @@ impl Model {
     pub(crate) fn live_tags(&self, nodes: &HashSet<NodeId>) -> Vec<bool> {
         let mut live = vec![false; self.externs];
         for id in nodes {
-            if let NodeKind::Extern(tag) = self.node(*id).kind {
+            if let NodeKind::Extern(tag) | NodeKind::Traced(tag) = self.node(*id).kind {
                 live[tag] = true;
             }
         }

@@ -5,6 +5,7 @@
 //! in place. It believes the model about types and lengths and keeps no account of its own.
 
 mod setup;
+mod weak;
 
 use crate::case::{CaseConfig, Field, Kind, STATICS, VARIABLES};
 use crate::ledger::{Ledger, Probe};
@@ -13,6 +14,7 @@ use crate::schema::Schema;
 use setup::{definition, isolate_config, offsets};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use weak::{TracedProbe, WeakHandles};
 use windrow_core::{
     ActivationList, CollectionKind, Collector, GcRef, HeapError, HostValue, Isolate, ObjectRef,
     OwnedHandle, RootKind, RootSource, RootVisitor, ScopeMark, ScopedHandle, SubTypeDef, TypeError,
@@ -73,6 +75,8 @@ struct Slots {
     /// The variables of callers, outermost first.
     callers: Vec<[GcRef; VARIABLES]>,
     statics: [GcRef; STATICS],
+    /// The embedder's value stack.
+    values: Vec<GcRef>,
 }
 
 /// What a variable is to a collector: all the kinds that are read and written without a barrier.
@@ -94,6 +98,8 @@ pub(crate) fn root_kind(root: Root) -> RootKind {
         Root::Static(index) => STATIC_KINDS[index % STATIC_KINDS.len()],
         Root::Scoped(_) => RootKind::ScopedHandle,
         Root::Owned(_) => RootKind::OwnedHandle,
+        Root::Value(_) => RootKind::ValueStack,
+        Root::Queued(_) => RootKind::Finalizable,
     }
 }
 
@@ -111,6 +117,7 @@ impl RootSource for SlotSource {
             variables,
             callers,
             statics,
+            values,
         } = &mut *slots;
         for (index, slot) in variables.iter_mut().enumerate() {
             visitor.visit(root_kind(Root::Variable(index)), slot);
@@ -120,6 +127,9 @@ impl RootSource for SlotSource {
         }
         for slot in callers.iter_mut().rev().flatten() {
             visitor.visit(RootKind::Frame, slot);
+        }
+        for slot in values {
+            visitor.visit(RootKind::ValueStack, slot);
         }
         Ok(callers.len() as u64)
     }
@@ -147,6 +157,7 @@ pub(crate) struct Mutator {
     scopes: Vec<ScopeMark>,
     scoped: Vec<ScopedHandle>,
     owned: Vec<OwnedHandle>,
+    weak: WeakHandles,
 }
 
 impl Mutator {
@@ -180,6 +191,7 @@ impl Mutator {
             scopes,
             scoped,
             owned,
+            weak: WeakHandles::default(),
         })
     }
 
@@ -231,8 +243,16 @@ impl Mutator {
     /// Allocates the stand-in of the host value `tag`.
     pub(crate) fn allocate_extern(&mut self, tag: usize) -> Result<ObjectRef, HeapError> {
         let probe = HostValue::new(self.ledger.probe(tag));
+        self.allocate_host_value(tag, probe)
+    }
+
+    fn allocate_host_value(
+        &mut self,
+        tag: usize,
+        value: HostValue,
+    ) -> Result<ObjectRef, HeapError> {
         self.isolate
-            .alloc_extern(probe, &mut [])
+            .alloc_extern(value, &mut [])
             .map_err(|refused| {
                 self.ledger.take_back(tag, refused.value);
                 refused.error
@@ -243,7 +263,10 @@ impl Mutator {
     pub(crate) fn tag_of(&self, object: ObjectRef) -> Result<Option<usize>, HeapError> {
         let value = self.isolate.host_value(object)?;
         Ok(value
-            .and_then(|value| value.downcast_ref::<Probe>())
+            .and_then(|value| match value.downcast_ref::<TracedProbe>() {
+                Some(traced) => Some(&traced.probe),
+                None => value.downcast_ref::<Probe>(),
+            })
             .map(Probe::tag))
     }
 
@@ -402,6 +425,18 @@ impl Mutator {
         self.owned.remove(index);
     }
 
+    pub(crate) fn push_value(&mut self, value: GcRef) {
+        lock(&self.slots).values.push(value);
+    }
+
+    pub(crate) fn pop_value(&mut self) {
+        lock(&self.slots).values.pop();
+    }
+
+    pub(crate) fn set_value(&mut self, index: usize, value: GcRef) {
+        lock(&self.slots).values[index] = value;
+    }
+
     /// What a root holds; `None` where a handle lost its reference.
     pub(crate) fn root(&self, root: Root) -> Option<GcRef> {
         match root {
@@ -410,6 +445,11 @@ impl Mutator {
             Root::Static(index) => Some(lock(&self.slots).statics[index]),
             Root::Scoped(index) => self.isolate.handles().scoped(self.scoped[index]),
             Root::Owned(index) => self.isolate.handles().owned(&self.owned[index]),
+            Root::Value(index) => lock(&self.slots).values.get(index).copied(),
+            Root::Queued(index) => {
+                let mut queue = self.isolate.finalizable();
+                queue.nth(index).map(|(reference, _)| reference)
+            }
         }
     }
 

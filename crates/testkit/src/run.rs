@@ -6,8 +6,9 @@
 
 mod access;
 mod allocate;
+mod weak;
 
-use crate::case::{Field, MAX_CALLS, Pick, STATICS, Step, TestCase, VARIABLES, choose};
+use crate::case::{Field, MAX_CALLS, MAX_VALUES, Pick, STATICS, Step, TestCase, VARIABLES, choose};
 use crate::model::{Model, NodeId, NodeKind, Reference, Root, Value};
 use crate::mutator::{Mutator, SetupError, Source};
 use crate::schema::Schema;
@@ -29,6 +30,10 @@ pub(crate) struct Run<'c> {
     pub(crate) mutator: Mutator,
     /// Allocations the heap refused for want of room.
     pub(crate) refusals: u64,
+    /// Weak references and entries whose objects the heap found dead.
+    pub(crate) found_dead: u64,
+    /// Objects the heap queued for their finalizers.
+    pub(crate) finalized: u64,
     /// Whether the collector claims to reclaim everything that is dead when asked to.
     pub(crate) is_exact: bool,
 }
@@ -61,6 +66,8 @@ impl<'c> Run<'c> {
             model: Model::default(),
             mutator,
             refusals: 0,
+            found_dead: 0,
+            finalized: 0,
             is_exact,
         }))
     }
@@ -82,6 +89,7 @@ impl<'c> Run<'c> {
                 None => Ok(()),
             },
             Step::AllocExtern { into } => self.allocate_extern(variable(into)),
+            Step::Weak(step) => self.weak_step(step),
             Step::Garbage { ty, count } => self.garbage(ty, count),
             Step::Populate {
                 array,
@@ -211,6 +219,25 @@ impl<'c> Run<'c> {
                     self.mutator.drop_owned(index);
                 }
             }
+            Step::PushValue { from } if self.model.values.len() < MAX_VALUES => {
+                self.model.values.push(self.model.variables[variable(from)]);
+                self.mutator
+                    .push_value(self.mutator.variable(variable(from)));
+            }
+            Step::PopValue { into } => {
+                if let Some(last) = self.model.values.len().checked_sub(1) {
+                    self.load(Root::Value(last), variable(into));
+                    self.model.values.pop();
+                    self.mutator.pop_value();
+                }
+            }
+            Step::SetValue { slot, from } => {
+                if let Some(index) = choose(slot, self.model.values.len()) {
+                    self.model.values[index] = self.model.variables[variable(from)];
+                    let value = self.mutator.variable(variable(from));
+                    self.mutator.set_value(index, value);
+                }
+            }
             _ => {}
         }
     }
@@ -235,6 +262,8 @@ impl<'c> Run<'c> {
             Root::Static(index) => self.model.statics[index],
             Root::Scoped(index) => self.model.scoped[index],
             Root::Owned(index) => self.model.owned[index],
+            Root::Value(index) => self.model.values[index],
+            Root::Queued(index) => Reference::Node(self.model.weak.queue[index].0),
         };
         let found = self.mutator.root(from).unwrap_or_default();
         self.set_variable(into, expected, found);

@@ -6,6 +6,7 @@ pub use damage::{corrupt_cases, damage};
 
 use crate::case::{
     Body, CaseConfig, Field, Init, Kind, MemoryChoice, Pick, Step, Target, TestCase, TypeDecl,
+    WeakStep,
 };
 use proptest::collection::vec;
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
@@ -13,12 +14,11 @@ use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 /// Cases of every kind, on both memories.
 pub fn cases() -> impl Strategy<Value = TestCase> {
     // Steps first: a shrinking case loses its steps before anything else, and is quick from then on.
-    (vec(step(), 1..100), vec(type_decl(), 1..8), config()).prop_map(|(steps, types, config)| {
-        TestCase {
-            config,
-            types,
-            steps,
-        }
+    let steps = prop_oneof![3 => vec(step(), 1..100), 1 => vec(weak_program_step(), 1..100)];
+    (steps, vec(type_decl(), 1..8), config()).prop_map(|(steps, types, config)| TestCase {
+        config,
+        types,
+        steps,
     })
 }
 
@@ -115,7 +115,26 @@ pub fn step() -> BoxedStrategy<Step> {
         10 => allocation(),
         8 => access(),
         6 => reference_move(),
+        6 => weak_step().prop_map(Step::Weak),
         1 => prop_oneof![Just(Step::Collect(Kind::Automatic)), Just(Step::Collect(Kind::Full))],
+    ]
+    .boxed()
+}
+
+/// A step of a program that does little but hang things on objects, and collects often.
+fn weak_program_step() -> BoxedStrategy<Step> {
+    let pick = any::<Pick>;
+    prop_oneof![
+        3 => (pick(), pick(), init())
+            .prop_map(|(ty, into, init)| Step::AllocStruct { ty, into, init }),
+        1 => pick().prop_map(|into| Step::AllocExtern { into }),
+        2 => (pick(), pick(), pick(), any::<u64>())
+            .prop_map(|(object, field, value, bits)| Step::WriteField { object, field, value, bits }),
+        5 => reference_move(),
+        10 => weak_step().prop_map(Step::Weak),
+        2 => Just(Step::Collect(Kind::Automatic)),
+        1 => Just(Step::Collect(Kind::Full)),
+        1 => (pick(), 0u16..50).prop_map(|(ty, count)| Step::Garbage { ty, count }),
     ]
     .boxed()
 }
@@ -172,5 +191,29 @@ fn reference_move() -> impl Strategy<Value = Step> {
         1 => pick().prop_map(|from| Step::Own { from }),
         1 => (pick(), pick()).prop_map(|(handle, into)| Step::LoadOwned { handle, into }),
         1 => pick().prop_map(|handle| Step::DropOwned { handle }),
+        2 => pick().prop_map(|from| Step::PushValue { from }),
+        1 => pick().prop_map(|into| Step::PopValue { into }),
+        1 => (pick(), pick()).prop_map(|(slot, from)| Step::SetValue { slot, from }),
+    ]
+}
+
+/// A step with traced host values, weak references, weak maps or finalizers.
+pub fn weak_step() -> impl Strategy<Value = WeakStep> {
+    let pick = any::<Pick>;
+    let picks = || (any::<Pick>(), any::<Pick>(), any::<Pick>());
+    prop_oneof![
+        3 => pick().prop_map(|into| WeakStep::AllocTraced { into }),
+        4 => picks().prop_map(|(holder, cell, value)| WeakStep::WriteCell { holder, cell, value }),
+        2 => picks().prop_map(|(holder, cell, into)| WeakStep::ReadCell { holder, cell, into }),
+        3 => pick().prop_map(|object| WeakStep::Refer { object }),
+        2 => (pick(), pick()).prop_map(|(weak, into)| WeakStep::Follow { weak, into }),
+        1 => pick().prop_map(|weak| WeakStep::DropWeak { weak }),
+        2 => Just(WeakStep::NewMap),
+        6 => picks().prop_map(|(map, key, value)| WeakStep::MapInsert { map, key, value }),
+        2 => picks().prop_map(|(map, key, into)| WeakStep::MapGet { map, key, into }),
+        1 => (pick(), pick()).prop_map(|(map, key)| WeakStep::MapRemove { map, key }),
+        1 => pick().prop_map(|map| WeakStep::DropMap { map }),
+        3 => pick().prop_map(|object| WeakStep::Register { object }),
+        2 => pick().prop_map(|into| WeakStep::Finalize { into }),
     ]
 }

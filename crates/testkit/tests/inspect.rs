@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use windrow_core::{
-    ActivationList, ArrayType, CollectionKind, Collector, EdgeSlot, FieldType, GcRef, HeapError,
-    HostValue, Isolate, IsolateConfig, MemoryKind, ObjectRef, OwnedHandle, RootKind, RootSource,
-    RootVisitor, StorageType, StructType, TypeId, ValType,
+    ActivationList, ArrayType, CollectionKind, Collector, EdgeSlot, FieldType, GcRef, HeapCell,
+    HeapError, HostValue, Isolate, IsolateConfig, MemoryKind, ObjectRef, OwnedHandle, RootKind,
+    RootSource, RootVisitor, StorageType, StructType, TraceHost, TypeId, ValType,
 };
 
 fn collectors() -> [Arc<dyn Collector>; 3] {
@@ -344,6 +344,14 @@ fn a_hundred_thousand_objects_are_all_there_and_nothing_else() {
             .expect("alive");
         assert_eq!(path.steps.len(), 2);
         assert_eq!(path.steps[0].slot, Some(EdgeSlot::Element(99_999)));
+        let handle = bench.own(last);
+        let path = bench
+            .isolate
+            .why_alive(last)
+            .expect("whole")
+            .expect("alive");
+        assert_eq!(path.steps.len(), 2, "its own handle comes last");
+        bench.isolate.handles_mut().release(handle);
         bench.isolate.handles_mut().release(list);
         let path = bench
             .isolate
@@ -389,6 +397,14 @@ fn a_survey_agrees_with_the_heap() {
                 assert_eq!(survey.index_of(object.object()), Some(index));
             }
             assert_eq!(allocated.len(), if collects { 335 } else { 1001 });
+            let held = bench.node();
+            let object = bench.at(&held);
+            let path = bench
+                .isolate
+                .why_alive(object)
+                .expect("whole")
+                .expect("held");
+            assert_eq!((path.root, path.steps.len()), (RootKind::OwnedHandle, 1));
             let dead = bench
                 .isolate
                 .alloc_struct(bench.node, &mut [])
@@ -485,4 +501,68 @@ fn a_writer_that_refuses_is_an_error() {
         .write_snapshot(&mut Full)
         .expect_err("no space");
     assert!(error.to_string().contains("cannot write"), "{error}");
+}
+
+/// A host value that holds what its cells do.
+struct Holder([HeapCell; 2]);
+
+impl TraceHost for Holder {
+    fn trace(&self, visitor: &mut dyn FnMut(&HeapCell)) {
+        self.0.iter().for_each(visitor);
+    }
+}
+
+#[test]
+fn what_host_values_and_weak_maps_keep_alive_is_there() {
+    for collector in collectors() {
+        let mut bench = Bench::new(collector, MemoryKind::Guarded);
+        let (text, key, value) = (bench.node(), bench.node(), bench.array(bench.bytes, 3));
+        let holder = Holder([HeapCell::new(), HeapCell::new()]);
+        let reference = bench.at(&text).to_ref();
+        holder.0[1].set(&bench.isolate, reference).expect("its own");
+        let host = HostValue::new_traced(holder);
+        let host = bench.isolate.alloc_extern(host, &mut []).expect("room");
+        let host = bench.own(host);
+        let map = bench.isolate.new_weak_map();
+        let (key_at, value_at) = (bench.at(&key), bench.at(&value));
+        let inserted = bench
+            .isolate
+            .weak_map_insert(&map, key_at, value_at.to_ref());
+        inserted.expect("its own");
+        let weak = bench.isolate.new_weak(value_at).expect("its own");
+        let text_at = bench.at(&text);
+        for handle in [text, value] {
+            bench.isolate.handles_mut().release(handle);
+        }
+        let snapshot = bench.snapshot();
+        assert_eq!(snapshot.nodes.len(), 3 + 4);
+        assert_eq!(
+            snapshot.retainers(text_at),
+            [("host value", "element", "1")]
+        );
+        let of_value = [("Node", "internal", "value in a weak map")];
+        assert_eq!(snapshot.retainers(value_at), of_value);
+        let path = bench
+            .isolate
+            .why_alive(value_at)
+            .expect("whole")
+            .expect("alive");
+        assert!(
+            path.to_string()
+                .contains("Node.(value in a weak map) -> array i8 @")
+        );
+        let path = bench
+            .isolate
+            .why_alive(text_at)
+            .expect("whole")
+            .expect("alive");
+        assert!(path.to_string().contains("host value[1] -> Node @"));
+        // Without its map, or without its key, it is not.
+        drop(map);
+        assert_eq!(bench.isolate.why_alive(value_at), Ok(None));
+        bench.isolate.handles_mut().release(host);
+        bench.isolate.handles_mut().release(key);
+        assert!(bench.isolate.survey().expect("whole").is_empty());
+        drop(weak);
+    }
 }

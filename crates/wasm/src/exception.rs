@@ -6,17 +6,10 @@ use crate::enter::{Slot, find_landing};
 use crate::error::Error;
 use crate::tag::Tag;
 use crate::trap::{TrapFrame, write_frames};
-use crate::value::{check_type, from_bits, to_bits};
-use smallvec::SmallVec;
+use crate::value::check_type;
 use std::fmt;
-use windrow::jit::{GcRef, HEADER_BYTES, ObjectRef};
-use windrow::{Ref, Store, TypeId, Val, ValType};
-
-/// Where an exception keeps its tag's number.
-const TAG: u32 = HEADER_BYTES;
-
-/// Where an exception keeps the struct of its arguments.
-const PAYLOAD: u32 = HEADER_BYTES + 4;
+use windrow::jit::GcRef;
+use windrow::{ExnRef, Ref, Rooted, Scope, Store, StructRef, Val};
 
 /// An exception that no program has caught so far.
 ///
@@ -51,19 +44,11 @@ impl Exception {
         for (index, (arg, ty)) in args.iter().zip(params).enumerate() {
             check_type(store, arg, *ty, || format!("argument {index}"))?;
         }
-        store.isolate_mut().sync_types();
-        let payload = if args.is_empty() {
-            GcRef::NULL
-        } else {
-            make_payload(store, tag, args)?.to_ref()
-        };
-        let mut in_flight = [payload];
-        let isolate = store.isolate_mut();
-        let exception = isolate.alloc_struct(TypeId::EXN, &mut in_flight)?;
-        isolate.store_u32(exception, TAG, tag.data.number);
-        let [payload] = in_flight;
-        isolate.init_ref(exception, PAYLOAD, payload);
-        Ok(Self::held(store, exception.to_ref()))
+        let mut scope = store.scope();
+        let arguments = make_arguments(&mut scope, tag, args)?;
+        let exception = ExnRef::new(&mut scope, tag.data.number, arguments).map_err(heap_error)?;
+        let reference = exception.gc_ref(&scope);
+        Ok(Self::held(&mut scope, reference))
     }
 
     /// The exception behind a reference that a program threw.
@@ -88,32 +73,29 @@ impl Exception {
     /// [`Error::WrongStore`].
     pub fn args(&self, store: &mut Store, tag: &Tag) -> Result<Option<Vec<Val>>, Error> {
         tag.store.check(store, "the tag")?;
-        let Some(exception) = self.object(store)? else {
+        let mut scope = store.scope();
+        let Some(exception) = self.root(&mut scope)? else {
             return Ok(None);
         };
-        if store.isolate().load_u32(exception, TAG) != tag.data.number {
+        if exception.tag(&scope).map_err(heap_error)? != tag.data.number {
             return Ok(None);
         }
-        let payload = store.isolate().load_ref(exception, PAYLOAD).as_object();
-        let info = store.types().sub_type(tag.data.payload);
-        let mut args = Vec::with_capacity(tag.data.ty.params.len());
-        if let Some(payload) = payload {
-            for (ty, index) in tag.data.ty.params.iter().zip(0..) {
-                let bits = load(store, payload, info.field_offset(index), *ty);
-                args.push(from_bits(store, *ty, bits));
-            }
-        }
-        Ok(Some(args))
+        let Some(arguments) = exception.arguments(&mut scope).map_err(heap_error)? else {
+            return Ok(Some(Vec::new()));
+        };
+        let arguments = arguments.fields(&mut scope).map_err(heap_error)?;
+        let owned = arguments.into_iter().map(|value| value.own(&mut scope));
+        owned
+            .collect::<Result<_, _>>()
+            .map(Some)
+            .map_err(heap_error)
     }
 
-    fn object(&self, store: &Store) -> Result<Option<ObjectRef>, Error> {
-        self.store.check(store, "the exception")?;
-        let reference = store
-            .try_resolve(&self.reference)
-            .map_err(|_| Error::WrongStore {
-                what: "the exception",
-            })?;
-        Ok(reference.as_object())
+    /// The exception in a scope.
+    fn root<'s>(&self, scope: &mut Scope<'s>) -> Result<Option<Rooted<'s, ExnRef>>, Error> {
+        self.store.check(scope, "the exception")?;
+        let reference = self.reference.root(scope);
+        Ok(reference.and_then(|reference| reference.cast(scope)))
     }
 
     /// Where it lands if thrown by the host call at hand: the words for the trampoline that made
@@ -123,45 +105,34 @@ impl Exception {
         engine: &Engine,
         store: &Store,
     ) -> Result<Option<[Slot; 2]>, Error> {
-        match self.object(store) {
-            Ok(Some(exception)) => find_landing(engine, store, exception.to_ref()),
+        match store.try_resolve(&self.reference) {
+            Ok(exception) => find_landing(engine, store, exception),
             // An exception of another store: nothing here could tell what it is.
-            Ok(None) | Err(_) => Ok(None),
+            Err(_) => Ok(None),
         }
     }
 }
 
-/// Makes the struct that keeps the arguments of an exception. A safepoint.
-fn make_payload(store: &mut Store, tag: &Tag, args: &[Val]) -> Result<ObjectRef, Error> {
-    let info = store.types().sub_type(tag.data.payload);
-    let payload = store
-        .isolate_mut()
-        .alloc_struct(tag.data.payload, &mut [])?;
-    let mut values = SmallVec::<[u128; 8]>::new();
-    for arg in args {
-        values.push(to_bits(store, arg)?);
+/// Makes the struct that keeps the arguments of an exception, if there are any. A safepoint.
+fn make_arguments<'s>(
+    scope: &mut Scope<'s>,
+    tag: &Tag,
+    args: &[Val],
+) -> Result<Option<Rooted<'s, StructRef>>, Error> {
+    if args.is_empty() {
+        return Ok(None);
     }
-    for ((ty, bits), index) in tag.data.ty.params.iter().zip(values).zip(0..) {
-        let at = info.field_offset(index);
-        let low = crate::global::low_ref(bits);
-        match ty {
-            ValType::I64 | ValType::F64 => {
-                let double = crate::global::low_double(bits);
-                store.isolate_mut().store_u64(payload, at, double);
-            }
-            ValType::V128 => store.isolate_mut().store_u128(payload, at, bits),
-            ValType::Ref(_) => store.isolate_mut().init_ref(payload, at, low),
-            _ => store.isolate_mut().store_u32(payload, at, low.bits()),
-        }
-    }
-    Ok(payload)
+    let values: Result<Vec<_>, _> = args.iter().map(|arg| arg.root(scope)).collect();
+    let values = values.map_err(heap_error)?;
+    let made = StructRef::new(scope, tag.data.payload, &values).map_err(heap_error)?;
+    Ok(Some(made))
 }
 
-fn load(store: &Store, object: ObjectRef, at: u32, ty: ValType) -> u128 {
-    match ty {
-        ValType::I64 | ValType::F64 => store.isolate().load_u64(object, at).into(),
-        ValType::V128 => store.isolate().load_u128(object, at),
-        _ => store.isolate().load_u32(object, at).into(),
+/// What can still go wrong once stores and types were checked.
+fn heap_error(error: windrow::Error) -> Error {
+    match error {
+        windrow::Error::Heap(error) => Error::Heap(error),
+        error => Error::host(error),
     }
 }
 

@@ -9,6 +9,7 @@ mod limits;
 mod output;
 mod process;
 mod programs;
+mod snapshot;
 mod stats;
 mod traps;
 mod unwinding;

@@ -83,6 +83,19 @@ impl Isolate {
         result
     }
 
+    /// Does some of the work the last collection left, about as much as looking at `bytes` of objects
+    /// takes; whether some is left. No safepoint: nothing moves, and no root is looked at. A collector
+    /// that does all its work in collections has none.
+    ///
+    /// # Errors
+    /// [`HeapError::Corrupt`], which poisons the heap; what poisoned it before.
+    pub fn step(&mut self, bytes: u64) -> Result<bool, HeapError> {
+        self.check()?;
+        let result = self.heap.step(&mut heap_context!(self), bytes);
+        self.publish();
+        result.or_else(|corruption| self.corrupt(corruption))
+    }
+
     fn run_collection(
         &mut self,
         kind: CollectionKind,

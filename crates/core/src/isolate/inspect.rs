@@ -5,9 +5,10 @@
 
 use super::{Isolate, heap_context};
 use crate::snapshot::{self, SnapshotError, SnapshotSummary};
-use crate::survey::{HeapObject, HeapSurvey, RootLists, View};
+use crate::survey::{Dependents, EdgeSlot, HeapObject, HeapSurvey, RootLists, View};
+use crate::weak::WeakMap;
 use crate::why::{self, RetainingPath};
-use crate::{Header, HeapError, ObjectRef, TypeId};
+use crate::{GcRef, Header, HeapError, ObjectRef, TypeId};
 use std::io::Write;
 
 impl Isolate {
@@ -22,7 +23,8 @@ impl Isolate {
     /// there is no memory for the marks; what poisoned the heap.
     pub fn survey(&mut self) -> Result<HeapSurvey<'_>, HeapError> {
         let (roots, occupied_bytes) = self.root_lists()?;
-        HeapSurvey::new(self.view(), roots, occupied_bytes)
+        let dependents = self.dependents();
+        HeapSurvey::new(self.view(dependents), roots, occupied_bytes)
     }
 
     /// Shows every live object, in address order.
@@ -74,7 +76,8 @@ impl Isolate {
     }
 
     /// The shortest path from a root to `object`, or `None` if nothing keeps it alive: it is garbage
-    /// that waits for a collection, or no object.
+    /// that waits for a collection, or no object. A handle of the object itself, such as who asks may
+    /// have, is the answer only where there is no other.
     ///
     /// Costs a trace that ends when the object is found, and about 20 bytes for each object looked at.
     /// Of paths of one length, one from the kind of root declared first.
@@ -83,16 +86,42 @@ impl Isolate {
     /// [`HeapError::CorruptStack`] where frames cannot be followed; what poisoned the heap.
     pub fn why_alive(&mut self, object: ObjectRef) -> Result<Option<RetainingPath>, HeapError> {
         let (roots, occupied_bytes) = self.root_lists()?;
+        let dependents = self.dependents();
         Ok(why::shortest_path(
-            &self.view(),
+            &self.view(dependents),
             &roots,
             occupied_bytes,
             object,
         ))
     }
 
-    fn view(&self) -> View<'_> {
-        View::new(&self.memory, &self.tables, &self.config.types)
+    fn view(&self, dependents: Dependents) -> View<'_> {
+        View::new(&self.memory, &self.tables, &self.config.types, dependents)
+    }
+
+    /// What traced host values and weak maps keep alive as long as an object is: the host value's, the
+    /// entry's key. Linear in these.
+    fn dependents(&mut self) -> Dependents {
+        let mut dependents = Dependents::new();
+        let (id, epoch) = (self.id, self.weak.epoch);
+        self.host_data.for_each_traced(|_, owner, value| {
+            let mut index = 0;
+            value.trace(&mut |cell| {
+                if let Some(target) = cell.held_for(id, epoch).and_then(GcRef::as_object) {
+                    let slot = EdgeSlot::HostCell(index);
+                    dependents.entry(owner).or_default().push((slot, target));
+                }
+                index += 1;
+            });
+        });
+        self.weak.maps.drop_unowned();
+        for (key, value) in self.weak.maps.iter().flat_map(WeakMap::entries) {
+            if let Some(target) = value.as_object() {
+                let slot = EdgeSlot::WeakMapValue;
+                dependents.entry(key).or_default().push((slot, target));
+            }
+        }
+        dependents
     }
 
     /// What every root holds, and how much all objects take.

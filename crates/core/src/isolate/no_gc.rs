@@ -15,8 +15,23 @@ pub struct NoGc<'a> {
 impl Isolate {
     /// Opens a scope without collections. Scopes nest.
     pub fn no_gc(&mut self) -> NoGc<'_> {
-        self.no_gc_scopes += 1;
+        self.forbid_gc();
         NoGc { isolate: self }
+    }
+
+    /// Forbids collections until [`Self::allow_gc`] was called as often as this: what [`NoGc`] does, for
+    /// layers with a scope of their own.
+    pub const fn forbid_gc(&mut self) {
+        self.no_gc_scopes += 1;
+    }
+
+    /// Takes one [`Self::forbid_gc`] back.
+    ///
+    /// # Panics
+    /// If none is left.
+    pub const fn allow_gc(&mut self) {
+        assert!(self.no_gc_scopes > 0, "collections were forbidden as often");
+        self.no_gc_scopes -= 1;
     }
 
     /// Whether a scope without collections is open.
@@ -42,6 +57,6 @@ impl DerefMut for NoGc<'_> {
 
 impl Drop for NoGc<'_> {
     fn drop(&mut self) {
-        self.isolate.no_gc_scopes -= 1;
+        self.isolate.allow_gc();
     }
 }

@@ -152,9 +152,9 @@ impl Isolate {
         Ok(self.weak.finalizers.next())
     }
 
-    /// How many objects wait to be handed out by [`Self::next_finalizable`].
-    #[must_use]
-    pub fn finalizable(&self) -> usize {
+    /// The objects that wait to be handed out by [`Self::next_finalizable`], with their tags, the next one
+    /// first.
+    pub fn finalizable(&self) -> impl ExactSizeIterator<Item = (GcRef, u64)> + '_ {
         self.weak.finalizers.queued()
     }
 

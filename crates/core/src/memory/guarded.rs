@@ -10,7 +10,7 @@
 //! in the fences: no correct access comes near them, and a wrong one ends there rather than in
 //! another heap, which may well lie next in the address space.
 
-use super::{Memory, PAGE_BYTES, StateBlock};
+use super::{Memory, MemoryPool, PAGE_BYTES, StateBlock};
 use crate::prefetch::prefetch;
 use crate::{FIRST_OBJECT_OFFSET, HeapError};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
@@ -31,10 +31,13 @@ const FENCE_BYTES: usize = 64 << 10;
 const BASE_BYTES: usize = FENCE_BYTES + STATE_PAGE_BYTES;
 const MAPPING_BYTES: usize = BASE_BYTES + SPACE_BYTES + GUARD_BYTES as usize + FENCE_BYTES;
 
-/// One mapping, unmapped when the memory and the state block are both gone.
+/// One mapping. When the memory and the state block are both gone it goes back to its pool, or else is
+/// unmapped.
 #[derive(Debug)]
 pub(super) struct Mapping {
     start: NonNull<u8>,
+    /// Where it goes when nobody uses it; `None` for one that is idle.
+    pool: Option<Arc<MemoryPool>>,
 }
 
 // SAFETY: the mapping is plain memory with no tie to a thread; every access goes through the one
@@ -46,31 +49,34 @@ unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.give_back(Self {
+                start: self.start,
+                pool: None,
+            });
+            return;
+        }
         // SAFETY: `start` is the address `mmap` returned for exactly this length, and both owners
-        // of pointers into it are gone: each holds an `Arc` of this value.
+        // of pointers into it are gone: each holds an `Arc` of this value, or of the one that handed
+        // the address on to this one, which then did not unmap it.
         let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), MAPPING_BYTES) };
         debug_assert!(unmapped.is_ok(), "munmap of our own mapping");
     }
 }
 
-/// A reservation of 4 GiB plus a guard, read-write and unchecked.
-#[derive(Debug)]
-pub struct Guarded {
-    base: NonNull<u8>,
-    /// Bytes that are usable: bulk accesses end there.
-    end: u64,
-    _mapping: Arc<Mapping>,
-}
+/// The part of a mapping that is accessible besides the state page, from the mapping's start: its place
+/// and its bytes.
+const SPACE: (usize, usize) = (
+    BASE_BYTES + PAGE_BYTES as usize,
+    SPACE_BYTES - PAGE_BYTES as usize + GUARD_BYTES as usize,
+);
 
-// SAFETY: see `Mapping`: the bytes behind `base` are reached only through this value.
-unsafe impl Send for Guarded {}
-
-impl Guarded {
-    /// Reserves the address space and makes the state block that ends at the heap's base.
+impl Mapping {
+    /// A new mapping, its protections set.
     ///
     /// # Errors
-    /// [`HeapError::Reservation`] where the system refuses the mapping.
-    pub(super) fn new() -> Result<(Self, StateBlock), HeapError> {
+    /// [`HeapError::Reservation`] where the system refuses.
+    fn reserve() -> Result<Self, HeapError> {
         let refused = |error: rustix::io::Errno| HeapError::Reservation {
             bytes: MAPPING_BYTES as u64,
             reason: error.to_string(),
@@ -87,18 +93,65 @@ impl Guarded {
         }
         .map_err(refused)?;
         let start = NonNull::new(start.cast::<u8>()).expect("mmap never returns null on success");
-        let mapping = Arc::new(Mapping { start });
-        let first = PAGE_BYTES as usize;
-        let space = (
-            BASE_BYTES + first,
-            SPACE_BYTES - first + GUARD_BYTES as usize,
-        );
-        for (offset, bytes) in [(FENCE_BYTES, STATE_PAGE_BYTES), space] {
-            let accessible = MprotectFlags::READ | MprotectFlags::WRITE;
-            // SAFETY: both ranges are whole pages inside the mapping, which nobody uses yet.
-            unsafe { rustix::mm::mprotect(start.add(offset).as_ptr().cast(), bytes, accessible) }
-                .map_err(refused)?;
+        let mapping = Self { start, pool: None };
+        for (offset, bytes) in [(FENCE_BYTES, STATE_PAGE_BYTES), SPACE] {
+            mapping.open(offset, bytes).map_err(refused)?;
         }
+        Ok(mapping)
+    }
+
+    /// Makes a part that nobody uses accessible.
+    fn open(&self, offset: usize, bytes: usize) -> rustix::io::Result<()> {
+        let accessible = MprotectFlags::READ | MprotectFlags::WRITE;
+        // SAFETY: the callers name whole pages inside the mapping, which nobody uses.
+        unsafe { rustix::mm::mprotect(self.start.add(offset).as_ptr().cast(), bytes, accessible) }
+    }
+
+    /// Makes a mapping that nobody uses any more as good as new: zeros everywhere, and the protections
+    /// of a new one. Whether the system did so.
+    pub(super) fn reset(&self) -> bool {
+        let used = MAPPING_BYTES - 2 * FENCE_BYTES;
+        // SAFETY: whole pages inside the mapping, which nobody uses: there is no memory and no state
+        // block, for those hold an `Arc` of the mapping that handed its address on to this one.
+        let is_empty = unsafe {
+            rustix::mm::madvise(
+                self.start.add(FENCE_BYTES).as_ptr().cast(),
+                used,
+                Advice::LinuxDontNeed,
+            )
+        };
+        // Pages that were made inaccessible, as under zeal, are opened again; the state page and the
+        // first page never change.
+        let (offset, bytes) = SPACE;
+        is_empty.is_ok() && self.open(offset, bytes).is_ok()
+    }
+}
+
+/// A reservation of 4 GiB plus a guard, read-write and unchecked.
+#[derive(Debug)]
+pub struct Guarded {
+    base: NonNull<u8>,
+    /// Bytes that are usable: bulk accesses end there.
+    end: u64,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: see `Mapping`: the bytes behind `base` are reached only through this value.
+unsafe impl Send for Guarded {}
+
+impl Guarded {
+    /// Takes a reservation from the pool, or makes one, and makes the state block that ends at the heap's base.
+    ///
+    /// # Errors
+    /// [`HeapError::Reservation`] where the system refuses the mapping.
+    pub(super) fn new(pool: Option<&Arc<MemoryPool>>) -> Result<(Self, StateBlock), HeapError> {
+        let mut mapping = match pool.and_then(|pool| pool.take()) {
+            Some(mapping) => mapping,
+            None => Mapping::reserve()?,
+        };
+        mapping.pool = pool.cloned();
+        let start = mapping.start;
+        let mapping = Arc::new(mapping);
         // SAFETY: fence and state page lie inside the mapping, which is longer.
         let base = unsafe { start.add(BASE_BYTES) };
         let state = StateBlock::before(base, Arc::clone(&mapping));

@@ -194,3 +194,113 @@ fn an_endless_loop_ends_where_accesses_are_counted() {
     assert!(memory.allow_accesses(1000));
     while memory.load_u64(PAGE_BYTES) == 0 {}
 }
+
+/// How the parts of the reservation around `base` are mapped: distance from the base, and protection.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn protections(base: usize) -> Vec<(isize, String)> {
+    let start = base - PAGE_BYTES as usize;
+    let end = base + (1 << 32) + GUARD_BYTES as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let parts = maps.lines().filter_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (from, to) = range.split_once('-')?;
+        let from = usize::from_str_radix(from, 16).unwrap();
+        let to = usize::from_str_radix(to, 16).unwrap();
+        let part = (
+            from.max(start).wrapping_sub(base).cast_signed(),
+            rest[..4].to_owned(),
+        );
+        (from < end && to > start).then_some(part)
+    });
+    parts.collect()
+}
+
+/// Bytes of physical memory behind the reservation around `base`.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn resident_bytes(base: usize) -> usize {
+    use std::io::{Read, Seek, SeekFrom};
+    let page = PAGE_BYTES as usize;
+    let mut file = std::fs::File::open("/proc/self/pagemap").unwrap();
+    let mut resident = 0;
+    // The state page, and the first 16 MiB, which is more than the test touches.
+    file.seek(SeekFrom::Start(((base - page) / page * 8) as u64))
+        .unwrap();
+    let mut entries = vec![0; (1 + (16 << 20) / page) * 8];
+    file.read_exact(&mut entries).unwrap();
+    for entry in entries.chunks(8) {
+        resident += usize::from(entry[7] >> 6 != 0) * page;
+    }
+    resident
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+#[test]
+fn a_reservation_from_the_pool_is_as_good_as_new() {
+    let pool = Arc::new(MemoryPool::new(1));
+    let make = || HeapMemory::new_in(MemoryKind::Guarded, Some(&pool)).unwrap();
+    let (mut memory, mut state) = make();
+    let base = memory.base_address();
+    let as_new = protections(base);
+    assert_eq!(resident_bytes(base), PAGE_BYTES as usize, "the state block");
+    memory.grow_to(1 << 32).unwrap();
+    let written: Vec<u32> = (0..2000)
+        .map(|n| PAGE_BYTES + n * 8200)
+        .chain([u32::MAX - 8])
+        .collect();
+    for at in &written {
+        memory.store_u64(*at, u64::MAX);
+    }
+    state.cursor = 77;
+    memory.set_accessible(1 << 20, 3 * PAGE_BYTES, false);
+    memory.set_accessible(0xf000_0000, PAGE_BYTES, false);
+    assert_ne!(protections(base), as_new);
+
+    drop(memory);
+    assert_eq!(pool.idle(), 0, "the state block is there");
+    drop(state);
+    assert_eq!(pool.idle(), 1);
+    assert_eq!(resident_bytes(base), 0);
+
+    let (memory, state) = make();
+    assert_eq!(
+        (pool.idle(), memory.base_address()),
+        (0, base),
+        "it is the same"
+    );
+    assert_eq!(protections(base), as_new);
+    assert_eq!(state.cursor, 0);
+    for at in &written {
+        assert_eq!(memory.load_u64(*at), 0);
+    }
+    // A second one; the pool keeps one.
+    let other = make();
+    assert_ne!(other.0.base_address(), base);
+    drop((memory, state, other));
+    assert_eq!(pool.idle(), 1);
+    pool.clear();
+    assert_eq!(pool.idle(), 0);
+    drop(make());
+    assert_eq!(pool.idle(), 1);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps 4 GiB")]
+fn threads_share_a_pool() {
+    let pool = Arc::new(MemoryPool::new(3));
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let pool = Arc::clone(&pool);
+            scope.spawn(move || {
+                for round in 1..200 {
+                    let (mut memory, state) =
+                        HeapMemory::new_in(MemoryKind::Guarded, Some(&pool)).unwrap();
+                    memory.grow_to(u64::from(SIZE)).unwrap();
+                    assert_eq!((memory.load_u64(8192), state.cursor), (0, 0));
+                    memory.store_u64(8192, thread << 32 | round);
+                    assert_eq!(memory.load_u64(8192), thread << 32 | round);
+                }
+            });
+        }
+    });
+    assert!((1..=3).contains(&pool.idle()));
+}

@@ -33,6 +33,10 @@ pub enum EdgeSlot {
     Element(u32),
     /// An exception's arguments.
     Arguments,
+    /// A cell of a traced host value, in the order in which it shows them.
+    HostCell(u32),
+    /// The value of a weak map's entry, seen from its key: alive as long as the key and the map are.
+    WeakMapValue,
 }
 
 /// Whether a reference keeps its target alive.
@@ -52,13 +56,18 @@ pub(crate) struct View<'a> {
     registry: &'a TypeRegistry,
     fields: RefCell<HashMap<TypeId, Arc<[u32]>>>,
     names: RefCell<HashMap<TypeId, Arc<str>>>,
+    dependents: Dependents,
 }
+
+/// What is alive because an object is, without a reference in it: by object.
+pub(crate) type Dependents = HashMap<ObjectRef, Vec<(EdgeSlot, ObjectRef)>>;
 
 impl<'a> View<'a> {
     pub(crate) fn new(
         memory: &'a HeapMemory,
         tables: &'a TypeTables,
         registry: &'a TypeRegistry,
+        dependents: Dependents,
     ) -> Self {
         Self {
             memory,
@@ -66,6 +75,7 @@ impl<'a> View<'a> {
             registry,
             fields: RefCell::default(),
             names: RefCell::default(),
+            dependents,
         }
     }
 
@@ -88,6 +98,13 @@ impl<'a> View<'a> {
         let Some((header, bytes)) = self.object(object) else {
             return;
         };
+        for (slot, target) in self.dependents.get(&object).into_iter().flatten() {
+            visit(Edge {
+                slot: *slot,
+                strength: EdgeStrength::Strong,
+                target: *target,
+            });
+        }
         let type_id = header.type_id();
         let shape = self.tables.shape(type_id);
         if !shape.has_refs() {

@@ -21,8 +21,8 @@ impl Finalizers {
         Some((reference.as_object()?, tag))
     }
 
-    pub(crate) fn queued(&self) -> usize {
-        self.queue.len()
+    pub(crate) fn queued(&self) -> impl ExactSizeIterator<Item = (GcRef, u64)> + '_ {
+        self.queue.iter().copied()
     }
 
     pub(crate) const fn is_none_registered(&self) -> bool {

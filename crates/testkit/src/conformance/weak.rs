@@ -316,7 +316,7 @@ pub fn finalizers_are_handed_out_once(collector: &Arc<dyn Collector>) {
         }
         assert_eq!(scene.isolate.weak(&handle), Ok(None), "it died");
         assert_eq!(scene.isolate.weak_map_len(&map), Ok(0), "it died");
-        assert_eq!(scene.isolate.finalizable(), 2);
+        assert_eq!(scene.isolate.finalizable().len(), 2);
         // The queue keeps it, whatever happens meanwhile.
         scene.collect();
         scene

@@ -149,7 +149,9 @@ impl Run<'_> {
         match self.model.node(node).kind {
             NodeKind::Struct(ty) => self.mutator.field(&self.schema, ty, index),
             NodeKind::Array(ty) => self.mutator.element(&self.schema, ty, index),
-            NodeKind::Extern(_) => unreachable!("a host value has no cells"),
+            NodeKind::Extern(_) | NodeKind::Traced(_) => {
+                unreachable!("a host value has no fields")
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The steps that allocate.
 
 use super::{ROOM_FACTOR, ROOM_SLACK_BYTES, Run, integer, mix, variable};
-use crate::case::{Field, Init, Pick, VARIABLES};
+use crate::case::{CELLS, Field, Init, Pick, VARIABLES};
 use crate::model::{NodeKind, Reference, Value};
 use crate::mutator::Source;
 use crate::schema::EXTERN_BYTES;
@@ -114,6 +114,17 @@ impl Run<'_> {
         }
     }
 
+    pub(super) fn allocate_traced(&mut self, into: usize) -> Result<(), String> {
+        match self.mutator.allocate_traced(self.model.next_tag()) {
+            Ok(object) => {
+                let node = self.model.allocate_traced(CELLS);
+                self.set_variable(into, Reference::Node(node), object.to_ref());
+                Ok(())
+            }
+            Err(error) => self.refused(EXTERN_BYTES, &error),
+        }
+    }
+
     pub(super) fn allocate_extern(&mut self, into: usize) -> Result<(), String> {
         match self.mutator.allocate_extern(self.model.next_tag()) {
             Ok(object) => {
@@ -216,6 +227,8 @@ impl Run<'_> {
         {
             return Err(format!("an allocation of {bytes} bytes failed: {error}"));
         }
+        // What waits for a finalizer is held, too.
+        self.sync(false)?;
         let held = if self.is_exact {
             self.model.bytes_of(&self.model.reachable())
         } else {

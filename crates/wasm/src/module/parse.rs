@@ -321,7 +321,7 @@ impl Parsed<'_> {
         Ok(())
     }
 
-    /// Names serve backtraces only, so a section that cannot be read is no reason to refuse.
+    /// Names serve people only, so a section that cannot be read is no reason to refuse.
     fn names(&mut self, names: NameSectionReader<'_>) {
         for name in names.into_iter().map_while(Result::ok) {
             match name {
@@ -331,6 +331,24 @@ impl Parsed<'_> {
                         self.env
                             .function_names
                             .insert(naming.index, naming.name.to_owned());
+                    }
+                }
+                Name::Type(map) => {
+                    for naming in map.into_iter().map_while(Result::ok) {
+                        if let Some(ty) = self.env.types.get(naming.index as usize) {
+                            self.env.registry.set_type_name(ty.id, naming.name);
+                        }
+                    }
+                }
+                Name::Field(types) => {
+                    for fields in types.into_iter().map_while(Result::ok) {
+                        let Some(ty) = self.env.types.get(fields.index as usize) else {
+                            continue;
+                        };
+                        for naming in fields.names.map_while(Result::ok) {
+                            let registry = &self.env.registry;
+                            registry.set_field_name(ty.id, naming.index, naming.name);
+                        }
                     }
                 }
                 _ => {}

@@ -20,14 +20,14 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::CallConv;
 use wasmparser::{Catch, Operator};
 use windrow::TypeId;
-use windrow::jit::HEADER_BYTES;
+use windrow::jit::{EXN_PAYLOAD_OFFSET, EXN_TAG_OFFSET, HEADER_BYTES};
 use windrow_cranelift::{Extension, HeapTrap, Known, Place, RefVar};
 
 /// Where an exception keeps its tag's number.
-const TAG: Place = Place::field(HEADER_BYTES, types::I32);
+const TAG: Place = Place::field(EXN_TAG_OFFSET, types::I32);
 
 /// Where an exception keeps the struct of its arguments; null where it has none.
-const PAYLOAD: Place = Place::reference(HEADER_BYTES + 4);
+const PAYLOAD: Place = Place::reference(EXN_PAYLOAD_OFFSET);
 
 /// Bytes of an exception.
 const EXCEPTION_BYTES: u32 = HEADER_BYTES + 8;

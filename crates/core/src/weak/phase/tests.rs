@@ -89,11 +89,12 @@ fn asked(links: usize, names_reached: bool) -> usize {
 
 #[test]
 fn a_chain_in_the_worst_order_costs_a_few_questions_a_link() {
-    for links in [1, 2, 3, 1000, 100_000] {
+    let long = if cfg!(miri) { 100 } else { 100_000 };
+    for links in [1, 2, 3, long] {
         assert!(asked(links, true) <= 4 * links + 8, "{links} links");
     }
     // Where nothing is named each link costs a look at what is left.
-    for links in [1, 2, 3, 1000] {
+    for links in [1, 2, 3, long.min(1000)] {
         assert!(asked(links, false) <= links * (links + 8), "{links} links");
     }
 }

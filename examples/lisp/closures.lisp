@@ -1,0 +1,43 @@
+; Closures, scope, and the forms that bind.
+(define (counter)
+  (let ((n 0))
+    (lambda () (set! n (+ n 1)) n)))
+(define a (counter))
+(define b (counter))
+(a) (a)
+(print "counters: " (a) " " (b))
+
+(define (compose . fs)
+  (if (null? fs)
+      (lambda (x) x)
+      (lambda (x) ((car fs) ((apply compose (cdr fs)) x)))))
+(print "composed: " ((compose (lambda (x) (* x 2)) (lambda (x) (+ x 1))) 20))
+
+; Each turn of a loop has variables of its own.
+(define thunks
+  (do ((i 0 (+ i 1)) (made '() (cons (lambda () (* i i)) made)))
+      ((= i 5) (reverse made))))
+(print "thunks: " (map (lambda (thunk) (thunk)) thunks))
+
+(define (f x)
+  (define y (* x 2))
+  (define (even-p n) (if (= n 0) #t (odd-p (- n 1))))
+  (define (odd-p n) (if (= n 0) #f (even-p (- n 1))))
+  (list x y (even-p y)))
+(print "inner definitions: " (f 21))
+
+(let* ((x 1) (y (+ x 1)) (x (* y 10)))
+  (print "let*: " x " " y))
+(letrec ((down (lambda (n) (if (= n 0) 'done (down (- n 1))))))
+  (print "letrec: " (down 10)))
+(print "named let: " (let loop ((n 5) (product 1)) (if (= n 0) product (loop (- n 1) (* n product)))))
+(print "rest: " ((lambda (first . others) (list first others)) 1 2 3))
+(print "case: " (map (lambda (n) (case n ((1 2 3) 'small) ((100) 'large) (else 'other))) '(2 100 50)))
+(print "cond: " (cond ((assv 2 '((1 . one) (2 . two))) => cdr) (else 'none)))
+(print "and, or: " (and 1 2) (or #f 3) (and) (or))
+(define xs '(2 3))
+(write `(1 ,@xs ,(+ 2 2) #(a ,(car xs)) (nested `(x ,(y ,(car xs)))) . end))
+(newline)
+(print "eval: " (eval `(+ 1 ,(a))))
+(print "sorted: " (sort '(3 1 4 1 5 9 2 6) <))
+(print "numbers: " (/ 6 3) " " (/ 1 4) " " (* 4000000 4000000) " " (sqrt 16) " " (modulo -7 3) " " 1e3)

@@ -1,0 +1,35 @@
+; A Lisp in this Lisp, after "The Roots of Lisp".
+(define (lookup name environment)
+  (let ((found (assq name environment)))
+    (if found (cdr found) (error "unknown:" name))))
+
+(define (bind names values environment)
+  (append (map cons names values) environment))
+
+(define (evaluate form environment)
+  (cond ((symbol? form) (lookup form environment))
+        ((not (pair? form)) form)
+        (else
+         (case (car form)
+           ((quote) (cadr form))
+           ((if) (evaluate (if (evaluate (cadr form) environment) (caddr form) (cadddr form))
+                           environment))
+           ((lambda) (list 'procedure (cadr form) (caddr form) environment))
+           ((rec)
+            (let* ((cell (cons (cadr form) #f))
+                   (inner (cons cell environment)))
+              (set-cdr! cell (evaluate (caddr form) inner))
+              (cdr cell)))
+           (else (invoke (evaluate (car form) environment)
+                         (map (lambda (arg) (evaluate arg environment)) (cdr form))))))))
+
+(define (invoke procedure args)
+  (if (procedure? procedure)
+      (apply procedure args)
+      (evaluate (caddr procedure)
+                (bind (cadr procedure) args (cadddr procedure)))))
+
+(define top (list (cons '+ +) (cons '- -) (cons '< <) (cons '* *)))
+(print (evaluate '((lambda (x y) (* x (+ y 1))) 6 6) top))
+(print (evaluate '((rec fib (lambda (n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))) 12) top))
+(print (try (lambda () (evaluate '(missing) top)) (lambda (message) message)))

@@ -1,0 +1,13 @@
+; Strings and symbols.
+(define greeting "Grüße, \"world\"\n")
+(display greeting)
+(write greeting) (newline)
+(print (string-length "Grüße") " " (substring "Grüße" 1 4) " " (string-upcase "Grüße"))
+(print (string-append "a" "b" "" "c") " " (string=? "a" "a") " " (string<? "a" "b"))
+(print (symbol->string 'abc) " " (string->symbol "x y") " " (eq? 'a (string->symbol "a")))
+(print (number->string 12.5) " " (string->number "42") " " (string->number "no"))
+(print (string-search "ld" "world") " " (string-search "x" "world"))
+(print (string-join (map number->string (iota 5)) ", "))
+(print (try (lambda () (substring "abc" 2 9)) (lambda (message) message)))
+(define (repeat s n) (if (= n 0) "" (string-append s (repeat s (- n 1)))))
+(print (string-length (repeat "0123456789" 200)))
