@@ -79,7 +79,7 @@ pub use header::{
 pub use host_cell::{HeapCell, TraceHost};
 pub use host_data::HostData;
 pub use host_value::HostValue;
-pub use isolate::{ExternError, Isolate, IsolateConfig, IsolateId, NoGc};
+pub use isolate::{ExternError, Isolate, IsolateConfig, IsolateId, NewObject, NewSlots, NoGc};
 pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
 pub use log_bits::LogBits;
