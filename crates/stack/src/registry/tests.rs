@@ -1,7 +1,8 @@
 //! Tests of the registry: churn, overlap, refusals, threads, and a list as the model.
 
 use super::*;
-use crate::code::{Handler, Safepoint};
+use crate::code::{Handler, Safepoint, TrapCode};
+use crate::location::Location;
 use proptest::prelude::*;
 
 fn trap_code(number: u8) -> TrapCode {
