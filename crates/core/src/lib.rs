@@ -42,7 +42,10 @@ mod host_data;
 mod sizing;
 mod stats;
 mod zeal;
-#[expect(unsafe_code, reason = "an instruction that does nothing but hint")]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "an instruction that does nothing but hint")
+)]
 mod prefetch;
 mod isolate;
 mod error;
