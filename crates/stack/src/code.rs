@@ -93,8 +93,7 @@ pub struct CodeRange {
     pub start: usize,
     /// Size in bytes.
     pub len: usize,
-    /// Its safepoints, in any order. A call without one holds no references; giving it one with
-    /// no slots saves the walker a search among ranges where frames of many ranges alternate.
+    /// Its safepoints, in any order. A call without one holds no references.
     pub safepoints: Vec<Safepoint>,
     /// Where its calls go on after exceptions, in any order; other calls let them pass.
     pub handlers: Vec<Handler>,

@@ -229,6 +229,7 @@ fn impossible_records_are_refused() {
         registry.register(range).unwrap_err().to_string()
     };
     assert!(refuse(&|range| range.len = 0).contains("empty"));
+    assert!(refuse(&|range| range.start = 0).contains("at no address"));
     assert!(refuse(&|range| range.len = usize::MAX).contains("too large"));
     assert!(refuse(&|range| range.start = usize::MAX - 10).contains("too large"));
     let outside = "outside the code";
