@@ -4,10 +4,10 @@
 //! error or leads to another type's fields, and never out of the heap.
 
 use crate::handle::kind_name;
-use crate::{Error, Store, Val};
+use crate::{Error, Rooted, ScopedVal, Store, Val};
 use windrow_core::{
-    FieldType, FunctionId, GcRef, HeapType, Isolate, ObjectRef, RefType, ShapeKind, StorageType,
-    TypeId, TypeInfo, ValType,
+    FieldType, FunctionId, GcRef, HeapType, Isolate, NewSlots, ObjectRef, RefType, ShapeKind,
+    StorageType, TypeId, TypeInfo, ValType,
 };
 
 /// How an integer narrower than any value is read.
@@ -96,7 +96,63 @@ pub(crate) fn store(
     }
 }
 
+/// Whether a scoped value may be kept in a field: what [`check_value`] finds, without its error.
+#[inline(always)]
+pub(crate) fn fits(store: &Store, value: &ScopedVal<'_>, field: FieldType) -> bool {
+    match (value, field.storage) {
+        (Val::I32(_), StorageType::I8 | StorageType::I16 | StorageType::Val(ValType::I32))
+        | (Val::I64(_), StorageType::Val(ValType::I64))
+        | (Val::F32(_), StorageType::Val(ValType::F32))
+        | (Val::F64(_), StorageType::Val(ValType::F64))
+        | (Val::V128(_), StorageType::Val(ValType::V128)) => true,
+        (Val::Ref(Some(reference)), StorageType::Val(ValType::Ref(of))) => reference
+            .raw_in(store.isolate().handles(), store.id())
+            .is_some_and(|reference| reference_matches(store.isolate(), reference, of.heap_type)),
+        (Val::Ref(None), StorageType::Val(ValType::Ref(of))) => {
+            of.nullable && !is_func(store.isolate(), of.heap_type)
+        }
+        (Val::Func(id), StorageType::Val(ValType::Ref(of))) => {
+            func_matches(store.isolate(), *id, of)
+        }
+        _ => false,
+    }
+}
+
+/// Writes a value that fits into a field of a new object, where nulls and zeros are.
+#[inline(always)]
+pub(crate) fn init(
+    slots: &mut NewSlots<'_>,
+    offset: u32,
+    storage: StorageType,
+    value: &ScopedVal<'_>,
+    raw: impl FnOnce(Rooted<'_>) -> GcRef,
+) {
+    match *value {
+        Val::I32(value) => match storage {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "packed: the low bits are kept"
+            )]
+            StorageType::I8 => slots.store_u8(offset, value as u8),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "packed: the low bits are kept"
+            )]
+            StorageType::I16 => slots.store_u16(offset, value as u16),
+            StorageType::Val(_) => slots.store_u32(offset, value.cast_unsigned()),
+        },
+        Val::F32(bits) => slots.store_u32(offset, bits),
+        Val::I64(value) => slots.store_u64(offset, value.cast_unsigned()),
+        Val::F64(bits) => slots.store_u64(offset, bits),
+        Val::V128(bits) => slots.store_u128(offset, bits),
+        Val::Func(id) => slots.store_u32(offset, id.bits()),
+        Val::Ref(Some(reference)) => slots.store_ref(offset, raw(reference)),
+        Val::Ref(None) => {}
+    }
+}
+
 /// Whether a heap type belongs to the function hierarchy.
+#[inline]
 pub(crate) fn is_func(isolate: &Isolate, heap_type: HeapType) -> bool {
     match heap_type {
         HeapType::Func | HeapType::NoFunc => true,
@@ -108,6 +164,18 @@ pub(crate) fn is_func(isolate: &Isolate, heap_type: HeapType) -> bool {
 /// Whether a reference, not null, is a value of a heap type.
 #[inline]
 pub(crate) fn reference_matches(isolate: &Isolate, reference: GcRef, heap_type: HeapType) -> bool {
+    // What most references are.
+    if let HeapType::Concrete(expected) = heap_type
+        && let Some(object) = reference.as_object()
+        && isolate.type_of(object) == expected
+    {
+        return true;
+    }
+    reference_is_of(isolate, reference, heap_type)
+}
+
+#[inline(never)]
+fn reference_is_of(isolate: &Isolate, reference: GcRef, heap_type: HeapType) -> bool {
     let Some(object) = reference.as_object() else {
         // `extern.convert_any` keeps the representation, so an `i31` may be an `externref` too.
         return reference.is_i31()
@@ -131,16 +199,14 @@ pub(crate) fn reference_matches(isolate: &Isolate, reference: GcRef, heap_type: 
         HeapType::Eq => true,
         HeapType::Struct => info.shape.kind == ShapeKind::Struct,
         HeapType::Array => info.shape.kind == ShapeKind::Array,
-        HeapType::Concrete(expected) => {
-            id == expected
-                || tables
-                    .info(expected)
-                    .is_some_and(|expected| info.is_subtype_of(expected))
-        }
+        HeapType::Concrete(expected) => tables
+            .info(expected)
+            .is_some_and(|expected| info.is_subtype_of(expected)),
         _ => false,
     }
 }
 
+#[inline(never)]
 fn func_matches(isolate: &Isolate, id: FunctionId, ty: RefType) -> bool {
     if id.is_null() {
         return ty.nullable && is_func(isolate, ty.heap_type);
@@ -161,7 +227,7 @@ fn func_matches(isolate: &Isolate, id: FunctionId, ty: RefType) -> bool {
 }
 
 /// Whether a value is one of a type.
-#[inline]
+#[inline(always)]
 pub(crate) fn value_matches(isolate: &Isolate, value: &Val<GcRef>, ty: ValType) -> bool {
     match (value, ty) {
         (Val::I32(_), ValType::I32)
@@ -194,7 +260,7 @@ pub(crate) fn check_value(
 }
 
 #[cold]
-fn wrong_value(isolate: &Isolate, value: &Val<GcRef>, storage: StorageType) -> Error {
+pub(crate) fn wrong_value(isolate: &Isolate, value: &Val<GcRef>, storage: StorageType) -> Error {
     Error::WrongValue {
         expected: storage.to_string(),
         found: describe(isolate, value),

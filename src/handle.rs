@@ -10,9 +10,10 @@
 use crate::{Error, Scope, Store};
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use windrow_core::{
-    GcRef, HeapType, I31_MAX, I31_MIN, Isolate, ObjectRef, OwnedHandle, ScopedHandle, ShapeKind,
-    TypeId,
+    GcRef, Handles, HeapType, I31_MAX, I31_MIN, Isolate, ObjectRef, OwnedHandle, ScopedHandle,
+    ShapeKind, TypeId,
 };
 
 mod sealed {
@@ -150,8 +151,8 @@ impl From<I31> for GcRef {
     }
 }
 
-/// Which store a handle belongs to. Zero is no store's.
-pub(crate) type StoreId = u32;
+/// Which store a handle belongs to: a number in the high half, zero in the low one.
+pub(crate) type StoreId = NonZeroU64;
 
 /// A root of a scope: an object, or an `i31`, that lives at least as long as the scope is open.
 ///
@@ -171,9 +172,10 @@ pub(crate) type StoreId = u32;
 /// What it cannot stop, another store's handle, is [`Error::ForeignReference`] or a documented panic,
 /// never another object.
 pub struct Rooted<'s, T: RefKind = AnyRef> {
-    /// The handle, or, where the store is zero, the bits of an `i31`.
-    handle: ScopedHandle,
-    store: StoreId,
+    /// The store in the high half and the handle in the low one, or an `i31` by itself. One word, so
+    /// that what a call leaves in memory is read back as it was written: two halves read as a whole
+    /// wait for the stores.
+    bits: NonZeroU64,
     scope: PhantomData<&'s ()>,
     kind: PhantomData<fn() -> T>,
 }
@@ -191,7 +193,7 @@ impl<T: RefKind> Copy for Rooted<'_, T> {}
 
 impl<T: RefKind> fmt::Debug for Rooted<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rooted({}, {:?})", T::NAME, self.handle)
+        write!(f, "Rooted({}, {})", T::NAME, self.halves().1)
     }
 }
 
@@ -210,8 +212,8 @@ impl From<I31> for Rooted<'_, EqRef> {
 impl<'s, T: RefKind> Rooted<'s, T> {
     fn of_i31(value: I31) -> Self {
         Self {
-            handle: ScopedHandle::from_index(GcRef::from(value).bits()),
-            store: 0,
+            // An `i31` is odd, so the least number there is changes nothing.
+            bits: NonZeroU64::MIN | u64::from(GcRef::from(value).bits()),
             scope: PhantomData,
             kind: PhantomData,
         }
@@ -220,9 +222,9 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// A handle of a reference that is not null and of this kind.
     #[inline]
     pub(crate) fn new(scope: &mut Scope<'s>, reference: GcRef) -> Self {
+        let handle = scope.isolate_mut().handles_mut().push(reference);
         Self {
-            handle: scope.isolate_mut().handles_mut().push(reference),
-            store: scope.id(),
+            bits: scope.id() | u64::from(handle.index()),
             scope: PhantomData,
             kind: PhantomData,
         }
@@ -236,8 +238,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
         }
         if reference.is_i31() {
             return Some(Self {
-                handle: ScopedHandle::from_index(reference.bits()),
-                store: 0,
+                bits: NonZeroU64::MIN | u64::from(reference.bits()),
                 scope: PhantomData,
                 kind: PhantomData,
             });
@@ -247,8 +248,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
 
     const fn retyped<U: RefKind>(self) -> Rooted<'s, U> {
         Rooted {
-            handle: self.handle,
-            store: self.store,
+            bits: self.bits,
             scope: PhantomData,
             kind: PhantomData,
         }
@@ -260,17 +260,39 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// [`Error::ForeignReference`] if the handle is another store's.
     #[inline]
     pub fn try_gc_ref(self, store: &Store) -> Result<GcRef, Error> {
-        if self.store == store.id() {
-            // No `ok_or`: the error it makes in advance costs a call to drop.
-            return match store.isolate().handles().scoped(self.handle) {
-                Some(reference) => Ok(reference),
-                None => Err(Error::ForeignReference),
-            };
+        // No `ok_or`: it makes the error, and drops it, where there is none.
+        match self.raw(store) {
+            Some(reference) => Ok(reference),
+            None => Err(Error::ForeignReference),
         }
-        if self.store == 0 {
-            return Ok(GcRef::from_bits(self.handle.index()));
+    }
+
+    /// The raw reference, or `None` if the handle is another store's.
+    #[inline]
+    fn raw(self, store: &Store) -> Option<GcRef> {
+        self.raw_in(store.isolate().handles(), store.id())
+    }
+
+    /// The raw reference, or `None` if the handle is not of the store with this id and these handles.
+    #[inline]
+    pub(crate) fn raw_in(self, handles: &Handles, store: StoreId) -> Option<GcRef> {
+        let (its_store, low) = self.halves();
+        if its_store == store.get() {
+            return handles.scoped(ScopedHandle::from_index(low));
         }
-        Err(Error::ForeignReference)
+        (its_store == 0).then(|| GcRef::from_bits(low))
+    }
+
+    /// The store's id, zero for an `i31`, and the handle or the `i31`.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is what is wanted"
+    )]
+    const fn halves(self) -> (u64, u32) {
+        let bits = self.bits.get();
+        let low = bits as u32;
+        (bits ^ low as u64, low)
     }
 
     /// The raw reference, valid until the next safepoint: the next allocation or collection.
@@ -280,18 +302,28 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     #[must_use]
     #[inline]
     pub fn gc_ref(self, store: &Store) -> GcRef {
-        self.try_gc_ref(store)
+        self.raw(store)
             .expect("a handle is used with the store it came from")
     }
 
     /// The object, for kinds that have no `i31`.
     #[inline]
     pub(crate) fn object(self, store: &Store) -> Result<ObjectRef, Error> {
-        let reference = self.try_gc_ref(store)?;
-        reference.as_object().ok_or(Error::WrongKind {
-            expected: T::NAME,
-            found: "an i31",
-        })
+        match self.raw(store).and_then(GcRef::as_object) {
+            Some(object) => Ok(object),
+            None => Err(self.no_object(store)),
+        }
+    }
+
+    #[cold]
+    fn no_object(self, store: &Store) -> Error {
+        match self.raw(store) {
+            Some(_) => Error::WrongKind {
+                expected: T::NAME,
+                found: "an i31",
+            },
+            None => Error::ForeignReference,
+        }
     }
 
     /// The same reference, known for less: a struct as a reference to anything.
@@ -314,6 +346,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// # Panics
     /// If the handle is another store's; see [`Self::try_cast`].
     #[must_use]
+    #[inline]
     pub fn is<U: RefKind>(self, store: &Store) -> bool {
         U::admits(store.isolate(), self.gc_ref(store))
     }
@@ -324,6 +357,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// # Panics
     /// If the handle is another store's; see [`Self::try_cast`].
     #[must_use]
+    #[inline]
     pub fn cast<U: RefKind>(self, store: &Store) -> Option<Rooted<'s, U>> {
         self.is::<U>(store).then(|| self.retyped())
     }
@@ -332,6 +366,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     ///
     /// # Errors
     /// [`Error::WrongKind`] saying what it is, [`Error::ForeignReference`].
+    #[inline]
     pub fn try_cast<U: RefKind>(self, store: &Store) -> Result<Rooted<'s, U>, Error> {
         let reference = self.try_gc_ref(store)?;
         if U::admits(store.isolate(), reference) {
@@ -348,6 +383,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// # Panics
     /// If the handle is another store's.
     #[must_use]
+    #[inline]
     pub fn as_i31(self, store: &Store) -> Option<I31> {
         self.gc_ref(store).as_i31().map(I31)
     }
@@ -358,6 +394,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// # Panics
     /// If the handle is another store's; see [`Self::try_type_id`].
     #[must_use]
+    #[inline]
     pub fn type_id(self, store: &Store) -> Option<TypeId> {
         self.try_type_id(store)
             .expect("a handle is used with the store it came from")
@@ -367,6 +404,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     ///
     /// # Errors
     /// [`Error::ForeignReference`].
+    #[inline]
     pub fn try_type_id(self, store: &Store) -> Result<Option<TypeId>, Error> {
         let object = self.try_gc_ref(store)?.as_object();
         Ok(object.map(|object| store.isolate().type_of(object)))
@@ -386,6 +424,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     /// # Panics
     /// If either is another store's; see [`Self::try_ref_eq`].
     #[must_use]
+    #[inline]
     pub fn ref_eq<U: RefKind>(self, store: &Store, other: Rooted<'_, U>) -> bool {
         self.try_ref_eq(store, other)
             .expect("a handle is used with the store it came from")
@@ -395,6 +434,7 @@ impl<'s, T: RefKind> Rooted<'s, T> {
     ///
     /// # Errors
     /// [`Error::ForeignReference`].
+    #[inline]
     pub fn try_ref_eq<U: RefKind>(
         self,
         store: &Store,
@@ -499,8 +539,10 @@ impl<T: RefKind> OwnedRooted<T> {
     /// # Errors
     /// [`Error::ForeignReference`] if the handle is another store's.
     pub fn try_gc_ref(&self, store: &Store) -> Result<GcRef, Error> {
-        let reference = store.isolate().handles().owned(&self.handle);
-        reference.ok_or(Error::ForeignReference)
+        match store.isolate().handles().owned(&self.handle) {
+            Some(reference) => Ok(reference),
+            None => Err(Error::ForeignReference),
+        }
     }
 
     /// The same root as one of anything.

@@ -61,6 +61,7 @@ impl<'s> Scope<'s> {
     ///
     /// # Errors
     /// What `body` returns.
+    #[inline]
     pub fn nested<T: RefKind, E>(
         &mut self,
         body: impl for<'i> FnOnce(&mut Scope<'i>) -> Result<Option<Rooted<'i, T>>, E>,
@@ -75,6 +76,7 @@ impl<'s> Scope<'s> {
     /// Roots a raw reference; `None` for null. What it leads to is the caller's word until the
     /// handle is [cast](Rooted::cast): a stale reference leads to some object or to none, never out
     /// of the heap.
+    #[inline]
     pub fn root(&mut self, reference: GcRef) -> Option<Rooted<'s, AnyRef>> {
         Rooted::wrap(self, reference)
     }

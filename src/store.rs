@@ -35,9 +35,9 @@ impl Store {
     /// the heap's memory.
     pub fn new(config: &Config) -> Result<Self, Error> {
         let isolate = Isolate::new(config.isolate())?;
-        // The low half: stores whose handles look alike are made four billion stores apart.
-        let low = u32::try_from(isolate.id().get().get() & u64::from(u32::MAX));
-        let id = low.unwrap_or_default().max(1);
+        // The low half, moved up: stores whose handles look alike are made four billion stores apart.
+        let id = StoreId::new(isolate.id().get().get() << 32);
+        let id = id.unwrap_or(const { StoreId::new(1 << 32).expect("not zero") });
         Ok(Self {
             isolate,
             id,
@@ -45,7 +45,7 @@ impl Store {
         })
     }
 
-    /// Told from every other store's; never zero.
+    /// Told from every other store's.
     #[inline]
     pub(crate) const fn id(&self) -> StoreId {
         self.id

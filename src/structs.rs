@@ -10,7 +10,7 @@ use crate::field::{Field, FieldValue, RefField};
 use crate::handle::{AnyRef, RefKind};
 use crate::{Error, Rooted, Scope, ScopedVal, Store, StructRef, Val};
 use smallvec::SmallVec;
-use windrow_core::{FieldType, GcRef, Isolate, ObjectRef, TypeId};
+use windrow_core::{FieldType, GcRef, Isolate, NewObject, ObjectRef, ShapeKind, TypeId, TypeInfo};
 
 impl StructRef {
     /// Makes a struct with these fields, in order of declaration. A safepoint.
@@ -25,30 +25,21 @@ impl StructRef {
         fields: &[ScopedVal<'_>],
     ) -> Result<Rooted<'s, Self>, Error> {
         scope.know(type_id);
-        let (_, types) = access::struct_info(scope.isolate(), type_id)?;
-        if types.len() != fields.len() {
-            return Err(Error::FieldCount {
-                type_id,
-                expected: types.len(),
-                found: fields.len(),
-            });
-        }
-        for (value, field) in fields.iter().zip(types) {
-            access::check_value(scope.isolate(), &value.raw(scope)?, *field)?;
-        }
+        check_fields(scope, type_id, fields)?;
         let object = scope.isolate_mut().alloc_struct(type_id, &mut [])?;
-        for (index, value) in (0..).zip(fields) {
-            // Where things lie by now: the allocation may have moved them.
-            let value = value.raw(scope)?;
-            let (offset, field) = place(scope.isolate(), type_id, index)?;
-            access::store(
-                scope.isolate_mut(),
-                object,
-                offset,
-                field.storage,
-                value,
-                Write::Initial,
-            );
+        let id = scope.id();
+        let NewObject {
+            types,
+            handles,
+            mut slots,
+        } = scope.isolate_mut().new_object(object);
+        if let Some((info, of)) = types.info(type_id).and_then(with_fields) {
+            for ((value, field), offset) in fields.iter().zip(of).zip(info.field_offsets()) {
+                access::init(&mut slots, *offset, field.storage, value, |reference| {
+                    // Where it lies by now: the allocation may have moved it.
+                    reference.raw_in(handles, id).unwrap_or(GcRef::NULL)
+                });
+            }
         }
         Ok(Rooted::new(scope, object.to_ref()))
     }
@@ -62,10 +53,9 @@ impl StructRef {
         type_id: TypeId,
     ) -> Result<Rooted<'s, Self>, Error> {
         scope.know(type_id);
-        let (_, types) = access::struct_info(scope.isolate(), type_id)?;
-        let refuses = |field: &FieldType| !field.storage.unpacked().is_defaultable();
-        if let Some(field) = types.iter().position(refuses) {
-            return Err(Error::NotDefaultable { type_id, field });
+        let info = scope.isolate().tables().info(type_id);
+        if !info.is_some_and(|info| info.shape.kind == ShapeKind::Struct && info.is_defaultable()) {
+            return Err(not_defaultable(scope, type_id));
         }
         let object = scope.isolate_mut().alloc_struct(type_id, &mut [])?;
         Ok(Rooted::new(scope, object.to_ref()))
@@ -89,23 +79,82 @@ impl StructRef {
     }
 }
 
-/// Where a field lies, and its type.
 #[inline]
-fn place(isolate: &Isolate, type_id: TypeId, index: u32) -> Result<(u32, FieldType), Error> {
-    let (info, fields) = access::struct_info(isolate, type_id)?;
-    match fields.get(index as usize) {
-        Some(field) => Ok((info.field_offset(index), *field)),
-        None => Err(Error::NoSuchField {
+fn with_fields(info: &TypeInfo) -> Option<(&TypeInfo, &[FieldType])> {
+    Some((info, &info.as_struct()?.fields))
+}
+
+/// Checks that a struct can be made of these fields.
+#[inline]
+fn check_fields(store: &Store, type_id: TypeId, fields: &[ScopedVal<'_>]) -> Result<(), Error> {
+    let (_, types) = access::struct_info(store.isolate(), type_id)?;
+    if types.len() != fields.len() {
+        return Err(Error::FieldCount {
             type_id,
-            field: index,
+            expected: types.len(),
+            found: fields.len(),
+        });
+    }
+    for (value, field) in fields.iter().zip(types) {
+        if !access::fits(store, value, *field) {
+            return Err(misfit(store, value, *field));
+        }
+    }
+    Ok(())
+}
+
+/// Why a value may not be kept in a field.
+#[cold]
+fn misfit(store: &Store, value: &ScopedVal<'_>, field: FieldType) -> Error {
+    match value.raw(store) {
+        Ok(raw) => access::wrong_value(store.isolate(), &raw, field.storage),
+        Err(error) => error,
+    }
+}
+
+/// Why a struct cannot be made of nulls and zeros.
+#[cold]
+fn not_defaultable(store: &Store, type_id: TypeId) -> Error {
+    match access::struct_info(store.isolate(), type_id) {
+        Ok((_, types)) => Error::NotDefaultable {
+            type_id,
+            field: types
+                .iter()
+                .position(|field| !field.is_defaultable())
+                .unwrap_or(types.len()),
+        },
+        Err(error) => error,
+    }
+}
+
+/// Where a field of a type lies, and what it holds.
+#[inline(always)]
+fn place(isolate: &Isolate, type_id: TypeId, index: u32) -> Result<(u32, FieldType), Error> {
+    if let Some((info, fields)) = isolate.tables().info(type_id).and_then(with_fields)
+        && let Some(field) = fields.get(index as usize)
+        && let Some(offset) = info.field_offsets().get(index as usize)
+    {
+        return Ok((*offset, *field));
+    }
+    Err(no_such_field(isolate, type_id, index))
+}
+
+/// Why a type has no such field.
+#[cold]
+fn no_such_field(isolate: &Isolate, type_id: TypeId, field: u32) -> Error {
+    match access::struct_info(isolate, type_id) {
+        Ok((_, fields)) => Error::NoSuchField {
+            type_id,
+            field,
             count: fields.len(),
-        }),
+        },
+        Err(error) => error,
     }
 }
 
 impl Rooted<'_, StructRef> {
     /// The object, and where its field of this index lies.
-    #[inline]
+    #[inline(always)]
     fn field_place(self, store: &Store, index: u32) -> Result<(ObjectRef, u32, FieldType), Error> {
         let object = self.object(store)?;
         let type_id = store.isolate().type_of(object);
@@ -301,7 +350,7 @@ impl Rooted<'_, StructRef> {
 
     #[inline]
     fn expect_object(self, store: &Store) -> ObjectRef {
-        self.object(store)
-            .expect("a handle is used with the store it came from")
+        let object = self.gc_ref(store).as_object();
+        object.expect("a reference to a struct is no i31")
     }
 }

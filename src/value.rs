@@ -133,6 +133,7 @@ impl<R> Val<R> {
     }
 
     /// The same value with its reference, if it is one, held another way.
+    #[inline]
     pub(crate) fn try_map_ref<S, E>(
         self,
         map: impl FnOnce(R) -> Result<S, E>,

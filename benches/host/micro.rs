@@ -127,7 +127,7 @@ pub(crate) fn measure(
     kind: CollectorKind,
     options: &Options,
 ) -> Result<Vec<(&'static str, f64)>, Error> {
-    let (rounds, stretches) = if options.is_quick { (3, 4) } else { (301, 200) };
+    let (rounds, stretches) = if options.is_quick { (3, 4) } else { (2001, 20) };
     let mut figures = Vec::new();
     for (name, run) in OPERATIONS {
         let mut store = Store::new(&Config::new().collector(kind))?;

@@ -52,7 +52,7 @@ pub(crate) trait Door {
 pub(crate) enum Checked {}
 
 impl Door for Checked {
-    #[inline]
+    #[inline(always)]
     fn make<'s>(
         scope: &mut Scope<'s>,
         type_id: TypeId,
@@ -62,7 +62,7 @@ impl Door for Checked {
         StructRef::new(scope, type_id, fields)
     }
 
-    #[inline]
+    #[inline(always)]
     fn make_default<'s>(
         scope: &mut Scope<'s>,
         type_id: TypeId,
@@ -70,7 +70,7 @@ impl Door for Checked {
         StructRef::new_default(scope, type_id)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read<T: FieldValue>(
         object: Rooted<'_, StructRef>,
         store: &Store,
@@ -79,7 +79,7 @@ impl Door for Checked {
         object.read(store, field)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write<T: FieldValue>(
         object: Rooted<'_, StructRef>,
         store: &mut Store,
@@ -89,7 +89,7 @@ impl Door for Checked {
         object.write(store, field, value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_ref<'s, T: RefKind>(
         object: Rooted<'_, StructRef>,
         scope: &mut Scope<'s>,
@@ -98,7 +98,7 @@ impl Door for Checked {
         object.read_ref(scope, field)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_ref<'v, T: RefKind>(
         object: Rooted<'_, StructRef>,
         store: &mut Store,
@@ -114,7 +114,7 @@ impl Door for Checked {
 pub(crate) enum Unchecked {}
 
 impl Door for Unchecked {
-    #[inline]
+    #[inline(always)]
     fn make<'s>(
         scope: &mut Scope<'s>,
         type_id: TypeId,
@@ -126,7 +126,7 @@ impl Door for Unchecked {
         Ok(object)
     }
 
-    #[inline]
+    #[inline(always)]
     fn make_default<'s>(
         scope: &mut Scope<'s>,
         type_id: TypeId,
@@ -134,7 +134,7 @@ impl Door for Unchecked {
         StructRef::new_unchecked(scope, type_id)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read<T: FieldValue>(
         object: Rooted<'_, StructRef>,
         store: &Store,
@@ -143,7 +143,7 @@ impl Door for Unchecked {
         Ok(object.read_unchecked(store, field))
     }
 
-    #[inline]
+    #[inline(always)]
     fn write<T: FieldValue>(
         object: Rooted<'_, StructRef>,
         store: &mut Store,
@@ -154,7 +154,7 @@ impl Door for Unchecked {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_ref<'s, T: RefKind>(
         object: Rooted<'_, StructRef>,
         scope: &mut Scope<'s>,
@@ -163,7 +163,7 @@ impl Door for Unchecked {
         Ok(object.read_ref_unchecked(scope, field))
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_ref<'v, T: RefKind>(
         object: Rooted<'_, StructRef>,
         store: &mut Store,

@@ -29,6 +29,19 @@ pub enum AllocSpec {
 }
 
 impl AllocSpec {
+    /// The largest object allocated in line by the state's own cursor and limit, in bytes; zero where
+    /// allocation goes another way.
+    pub(crate) const fn bump_bytes(self) -> u32 {
+        match self {
+            Self::Bump {
+                cursor: MutatorState::CURSOR,
+                limit: MutatorState::LIMIT,
+                max_bytes,
+            } => max_bytes,
+            Self::Bump { .. } | Self::Call => 0,
+        }
+    }
+
     /// Bump allocation through the state's own cursor and limit.
     #[must_use]
     pub const fn bump(max_bytes: u32) -> Self {

@@ -32,36 +32,42 @@ impl GcRef {
 
     /// The reference with these bits, whatever they are.
     #[must_use]
+    #[inline]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
     /// The bits of this reference, as compiled code and the heap hold them.
     #[must_use]
+    #[inline]
     pub const fn bits(self) -> u32 {
         self.0
     }
 
     /// An `i31` holding the low 31 bits of `value`.
     #[must_use]
+    #[inline]
     pub const fn from_i31(value: i32) -> Self {
         Self((value.cast_unsigned() << 1) | 1)
     }
 
     /// Whether this is the null reference.
     #[must_use]
+    #[inline]
     pub const fn is_null(self) -> bool {
         self.0 == 0
     }
 
     /// Whether this is an `i31`.
     #[must_use]
+    #[inline]
     pub const fn is_i31(self) -> bool {
         self.0 & 1 == 1
     }
 
     /// The integer of an `i31`, sign-extended, or `None` for null and objects.
     #[must_use]
+    #[inline]
     pub const fn as_i31(self) -> Option<i32> {
         if self.is_i31() {
             Some(self.0.cast_signed() >> 1)

@@ -56,6 +56,7 @@ pub struct Handles {
 
 impl Handles {
     /// Opens a scope.
+    #[inline]
     pub fn open_scope(&self) -> ScopeMark {
         ScopeMark(self.scoped.len())
     }
@@ -65,6 +66,7 @@ impl Handles {
         clippy::needless_pass_by_value,
         reason = "a mark closes one scope, once"
     )]
+    #[inline]
     pub fn close_scope(&mut self, mark: ScopeMark) {
         self.scoped.truncate(mark.0);
     }

@@ -6,6 +6,7 @@
 
 mod driver;
 mod inspect;
+mod new_object;
 mod no_gc;
 mod objects;
 #[expect(
@@ -17,6 +18,7 @@ mod weak;
 mod verify;
 mod watch;
 
+pub use new_object::{NewObject, NewSlots};
 pub use no_gc::NoGc;
 pub use objects::ExternError;
 
@@ -126,6 +128,8 @@ pub struct Isolate {
     state: StateBlock,
     config: IsolateConfig,
     abi: MutatorAbi,
+    /// The largest object that goes where the state's own cursor is, in bytes.
+    bump_bytes: u32,
     tables: Arc<TypeTables>,
     functions: FunctionTable,
     activations: Activations,
@@ -226,6 +230,7 @@ impl Isolate {
             no_gc_scopes: 0,
             poisoned: OnceCell::new(),
             host_data: HostData::default(),
+            bump_bytes: abi.alloc.bump_bytes(),
             abi,
             config,
         };
@@ -270,6 +275,7 @@ impl Isolate {
 
     /// The shapes of every type this isolate knows.
     #[must_use]
+    #[inline]
     pub const fn tables(&self) -> &Arc<TypeTables> {
         &self.tables
     }
@@ -341,11 +347,13 @@ impl Isolate {
 
     /// The host's handles.
     #[must_use]
+    #[inline]
     pub const fn handles(&self) -> &Handles {
         &self.handles
     }
 
     /// The host's handles.
+    #[inline]
     pub const fn handles_mut(&mut self) -> &mut Handles {
         &mut self.handles
     }

@@ -50,7 +50,10 @@ mod events;
 mod tracing_listener;
 #[cfg(feature = "serde")]
 mod serialize;
-#[expect(unsafe_code, reason = "an instruction that does nothing but hint")]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "an instruction that does nothing but hint")
+)]
 mod prefetch;
 mod survey;
 mod why;
@@ -79,7 +82,7 @@ pub use header::{
 pub use host_cell::{HeapCell, TraceHost};
 pub use host_data::HostData;
 pub use host_value::HostValue;
-pub use isolate::{ExternError, Isolate, IsolateConfig, IsolateId, NoGc};
+pub use isolate::{ExternError, Isolate, IsolateConfig, IsolateId, NewObject, NewSlots, NoGc};
 pub use large::LargeObjects;
 pub use layout::MAX_STRUCT_FIELDS;
 pub use log_bits::LogBits;

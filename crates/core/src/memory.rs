@@ -215,51 +215,67 @@ impl HeapMemory {
 }
 
 impl Memory for HeapMemory {
+    #[inline]
     fn load_u8(&self, at: u32) -> u8 {
         with_memory!(self, m => m.load_u8(at))
     }
+    #[inline]
     fn load_u16(&self, at: u32) -> u16 {
         with_memory!(self, m => m.load_u16(at))
     }
+    #[inline]
     fn load_u32(&self, at: u32) -> u32 {
         with_memory!(self, m => m.load_u32(at))
     }
+    #[inline]
     fn load_u64(&self, at: u32) -> u64 {
         with_memory!(self, m => m.load_u64(at))
     }
+    #[inline]
     fn load_u128(&self, at: u32) -> u128 {
         with_memory!(self, m => m.load_u128(at))
     }
+    #[inline]
     fn store_u8(&mut self, at: u32, value: u8) {
         with_memory!(self, m => m.store_u8(at, value));
     }
+    #[inline]
     fn store_u16(&mut self, at: u32, value: u16) {
         with_memory!(self, m => m.store_u16(at, value));
     }
+    #[inline]
     fn store_u32(&mut self, at: u32, value: u32) {
         with_memory!(self, m => m.store_u32(at, value));
     }
+    #[inline]
     fn store_u64(&mut self, at: u32, value: u64) {
         with_memory!(self, m => m.store_u64(at, value));
     }
+    #[inline]
     fn store_u128(&mut self, at: u32, value: u128) {
         with_memory!(self, m => m.store_u128(at, value));
     }
+    #[inline]
     fn copy(&mut self, from: u32, to: u32, len: u32) {
         with_memory!(self, m => m.copy(from, to, len));
     }
+    #[inline]
     fn fill(&mut self, at: u32, len: u32, byte: u8) {
         with_memory!(self, m => m.fill(at, len, byte));
     }
+    #[inline]
     fn write_bytes(&mut self, at: u32, bytes: &[u8]) {
         with_memory!(self, m => m.write_bytes(at, bytes));
     }
+    #[inline]
     fn read_bytes(&self, at: u32, bytes: &mut [u8]) {
         with_memory!(self, m => m.read_bytes(at, bytes));
     }
+    #[inline]
     fn bytes_mut(&mut self, at: u32, len: u32) -> &mut [u8] {
         with_memory!(self, m => m.bytes_mut(at, len))
     }
+    #[inline]
     fn prefetch(&self, at: u32) {
         with_memory!(self, m => m.prefetch(at));
     }

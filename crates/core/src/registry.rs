@@ -46,9 +46,24 @@ pub struct TypeInfo {
     ancestors: Box<[TypeId]>,
     layout: StructLayout,
     wide: Option<Box<[u64]>>,
+    is_defaultable: bool,
 }
 
 impl TypeInfo {
+    /// Whether every field, or every element, starts out with a default value.
+    #[must_use]
+    #[inline]
+    pub const fn is_defaultable(&self) -> bool {
+        self.is_defaultable
+    }
+
+    /// Offset in bytes of each of a struct's fields, in order of declaration.
+    #[must_use]
+    #[inline]
+    pub fn field_offsets(&self) -> &[u32] {
+        &self.layout.offsets
+    }
+
     /// Whether it is `ancestor`, or declares it, directly or not, as its supertype.
     #[must_use]
     #[inline]
@@ -67,6 +82,7 @@ impl TypeInfo {
     /// # Panics
     /// If the type is no struct, or has no such field.
     #[must_use]
+    #[inline]
     pub fn field_offset(&self, field: u32) -> u32 {
         *self
             .layout
@@ -92,6 +108,7 @@ impl TypeInfo {
 
     /// The fields, if this is a struct type.
     #[must_use]
+    #[inline]
     pub fn as_struct(&self) -> Option<&StructType> {
         match &self.composite {
             CompositeType::Struct(of) => Some(of),
@@ -101,6 +118,7 @@ impl TypeInfo {
 
     /// The element, if this is an array type.
     #[must_use]
+    #[inline]
     pub fn as_array(&self) -> Option<&ArrayType> {
         match &self.composite {
             CompositeType::Array(of) => Some(of),

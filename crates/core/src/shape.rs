@@ -180,6 +180,7 @@ impl TypeTables {
 
     /// How many ids, from zero up, the snapshot covers.
     #[must_use]
+    #[inline]
     pub const fn len(&self) -> u32 {
         self.len
     }

@@ -293,6 +293,15 @@ impl<R: Copy> FieldType<R> {
         }
     }
 
+    /// Whether a field of this type starts out with a default value.
+    #[must_use]
+    pub const fn is_defaultable(&self) -> bool {
+        match &self.storage {
+            StorageType::Val(ValType::Ref(reference)) => reference.nullable,
+            _ => true,
+        }
+    }
+
     /// The same type with concrete types named another way.
     pub fn map<S>(self, name: &impl Fn(R) -> S) -> FieldType<S> {
         FieldType {

@@ -186,8 +186,22 @@ impl Isolate {
         }
     }
 
+    /// A new object at the cursor, where there is room for it: what compiled code does in line. Its
+    /// body is not initialised.
+    #[inline(always)]
+    pub(super) fn allocate_at_cursor(&mut self, bytes: u32, header: u64) -> Option<ObjectRef> {
+        let start = self.state.cursor;
+        let end = start.checked_add(bytes)?;
+        if end > self.state.limit || bytes > self.bump_bytes || self.poisoned.get().is_some() {
+            return None;
+        }
+        let object = ObjectRef::from_offset(start)?;
+        self.state.cursor = end;
+        self.memory.store_u64(start, header);
+        Some(object)
+    }
+
     /// What compiled code does before it takes the slow path.
-    #[inline]
     fn allocate_inline(&mut self, bytes: u64) -> Option<ObjectRef> {
         let bytes = u32::try_from(bytes).ok()?;
         ObjectRef::from_offset(self.state.allocate_inline(self.abi.alloc, bytes)?)

@@ -11,6 +11,7 @@ use crate::host_data::HostData;
 use crate::shape::{Shape, ShapeKind};
 use crate::{
     Corruption, GcRef, Header, HeapError, HostValue, Memory, ObjectRef, TypeId, WriteBarrier,
+    with_memory,
 };
 
 /// A host value that could not be put into the heap, handed back with the reason.
@@ -30,6 +31,9 @@ pub struct ExternError {
 fn place(object: ObjectRef, offset: u32) -> u32 {
     object.offset().saturating_add(offset)
 }
+
+/// The largest struct that is zeroed a word at a time: a call costs more.
+const ZEROED_BY_WORDS: u32 = 128;
 
 macro_rules! accessors {
     ($($load:ident $store:ident $int:ty),*) => {$(
@@ -57,7 +61,29 @@ impl Isolate {
     ///
     /// # Panics
     /// If `type_id` is not a struct type this isolate knows (see [`Self::sync_types`]).
+    #[inline(always)]
     pub fn alloc_struct(
+        &mut self,
+        type_id: TypeId,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        let bytes = self.known_shape(type_id, ShapeKind::Struct).size_bytes;
+        if bytes <= ZEROED_BY_WORDS
+            && let Some(object) = self.allocate_at_cursor(bytes, self.header_for(type_id))
+        {
+            let body = object.offset() + HEADER_BYTES..object.offset() + bytes;
+            with_memory!(&mut self.memory, memory => {
+                for word in body.step_by(8) {
+                    memory.store_u64(word, 0);
+                }
+            });
+            return Ok(object);
+        }
+        self.alloc_struct_slowly(type_id, in_flight)
+    }
+
+    #[inline(never)]
+    fn alloc_struct_slowly(
         &mut self,
         type_id: TypeId,
         in_flight: &mut [GcRef],
@@ -289,7 +315,14 @@ impl Isolate {
             WriteBarrier::Call => true,
             WriteBarrier::Log { .. } => owner.is_some() && self.log_bits.is_armed(slot),
         };
-        if is_owed && self.poisoned.get().is_none() {
+        if is_owed {
+            self.call_barrier(owner, slot, value);
+        }
+    }
+
+    #[inline(never)]
+    fn call_barrier(&mut self, owner: Option<ObjectRef>, slot: u32, value: GcRef) {
+        if self.poisoned.get().is_none() {
             self.heap
                 .write_barrier(&mut heap_context!(self), owner, slot, value);
         }
@@ -310,6 +343,7 @@ impl Isolate {
     }
 
     /// Copies `bytes` bytes between or inside objects, as `memmove` does. Barriers are the caller's.
+    #[inline]
     pub fn copy_bytes(
         &mut self,
         from: ObjectRef,
@@ -323,36 +357,50 @@ impl Isolate {
     }
 
     /// Copies host bytes into an object. Not for references.
+    #[inline]
     pub fn write_bytes(&mut self, object: ObjectRef, offset: u32, bytes: &[u8]) {
         self.memory.write_bytes(place(object, offset), bytes);
     }
 
     /// Copies bytes of an object to the host.
+    #[inline]
     pub fn read_bytes(&self, object: ObjectRef, offset: u32, bytes: &mut [u8]) {
         self.memory.read_bytes(place(object, offset), bytes);
     }
 
     /// `bytes` bytes of an object, in place: what the heap has of them. Not for references.
+    #[inline]
     pub fn bytes_mut(&mut self, object: ObjectRef, offset: u32, bytes: u32) -> &mut [u8] {
         self.memory.bytes_mut(place(object, offset), bytes)
     }
 
     /// Fills `bytes` bytes of an object. Not for references other than null.
+    #[inline]
     pub fn fill_bytes(&mut self, object: ObjectRef, offset: u32, bytes: u32, byte: u8) {
         self.memory.fill(place(object, offset), bytes, byte);
     }
 
+    #[inline]
     fn header_for(&self, type_id: TypeId) -> u64 {
         self.abi.header_template | u64::from(type_id.bits())
     }
 
+    #[inline]
     fn known_shape(&self, type_id: TypeId, kind: ShapeKind) -> &Shape {
         let shape = self.tables.shape(type_id);
-        assert!(
-            type_id.bits() < self.tables.len() && shape.kind == kind,
-            "type {} is no {kind:?} type this isolate knows; call sync_types after registering one",
-            type_id.bits()
-        );
+        if type_id.bits() >= self.tables.len() || shape.kind != kind {
+            unknown_type(type_id, kind);
+        }
         shape
     }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn unknown_type(type_id: TypeId, kind: ShapeKind) -> ! {
+    panic!(
+        "type {} is no {kind:?} type this isolate knows; call sync_types after registering one",
+        type_id.bits()
+    );
 }

@@ -57,6 +57,7 @@ impl StateBlock {
 impl Deref for StateBlock {
     type Target = MutatorState;
 
+    #[inline]
     fn deref(&self) -> &MutatorState {
         // SAFETY: the block is initialised and alive as long as `self`; compiled code does not run
         // while the borrow lasts, since running it takes the isolate exclusively.
@@ -65,6 +66,7 @@ impl Deref for StateBlock {
 }
 
 impl DerefMut for StateBlock {
+    #[inline]
     fn deref_mut(&mut self) -> &mut MutatorState {
         // SAFETY: as for `deref`, and the borrow is exclusive.
         unsafe { self.state.as_mut() }

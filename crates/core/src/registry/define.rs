@@ -51,6 +51,11 @@ impl Inner {
             let id = TypeId::from_bits(first + member);
             let supertype = def.supertype.map(name);
             let ancestors = self.ancestors(id, supertype, def, member)?;
+            let is_defaultable = match &def.composite {
+                CompositeType::Struct(of) => of.fields.iter().all(FieldType::is_defaultable),
+                CompositeType::Array(of) => of.element.is_defaultable(),
+                CompositeType::Func(_) => false,
+            };
             self.types.push(Arc::new(TypeInfo {
                 id,
                 is_final: def.is_final,
@@ -63,6 +68,7 @@ impl Inner {
                 ancestors,
                 layout: StructLayout::default(),
                 wide: None,
+                is_defaultable,
             }));
         }
         for (member, def) in (0..).zip(group) {
