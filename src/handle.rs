@@ -181,7 +181,7 @@ pub struct Rooted<'s, T: RefKind = AnyRef> {
 }
 
 // What tells another store's handle apart costs no third word.
-const _: () = assert!(size_of::<Rooted<'static>>() == 8);
+const _: () = assert!(size_of::<Option<Rooted<'static>>>() == 8);
 
 impl<T: RefKind> Clone for Rooted<'_, T> {
     fn clone(&self) -> Self {

@@ -4,6 +4,9 @@
 //! A refusal is a trap that names the bytes and the limit; the store is whole afterwards, the same
 //! program runs to its end in it, and other stores never notice.
 
+#[path = "../crates/wasm/tests/support/unwinders.rs"]
+mod unwinders;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -29,7 +32,7 @@ struct Program {
 
 impl Program {
     fn new(name: &str, config: &Config) -> Self {
-        let engine = Engine::new(config).expect("an engine");
+        let engine = unwinders::engine(config).expect("an engine");
         let module = Module::new(&engine, program(name).as_bytes()).expect("it is valid");
         Self { engine, module }
     }

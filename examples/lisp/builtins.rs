@@ -1,17 +1,15 @@
-//! Built-in procedures: their table, and those for pairs, vectors and the system.
+//! Built-in procedures: their table, and those for the system.
 //!
 //! Arguments lie on the value stack, where collections find and update them, until the procedure has
 //! returned; each look at one reads its slot.
 
 use super::fault::Fault;
-use super::heap::{Heap, NIL, index};
 use super::machine::Lisp;
 use super::printer::Style;
 use super::types::Kind;
-use super::{numbers, tables, text};
-use std::collections::HashSet;
+use super::{lists, numbers, tables, text};
 use std::io::Write;
-use windrow::{ArrayRef, CollectionKind, GcRef, ObjectRef};
+use windrow::{CollectionKind, GcRef, ObjectRef};
 
 /// Where a procedure's arguments are on the value stack.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +25,7 @@ impl Args {
     }
 }
 
-type Answer = Result<GcRef, Fault>;
+pub(super) type Answer = Result<GcRef, Fault>;
 
 pub(crate) struct Builtin {
     pub(crate) name: &'static str,
@@ -76,15 +74,15 @@ pub(crate) const BUILTINS: &[Builtin] = &[
     of("integer?", 1, 1, |lisp, args| {
         is(lisp, args, &[Kind::Int, Kind::Long])
     }),
-    of("cons", 2, 2, cons),
-    of("car", 1, 1, car),
-    of("cdr", 1, 1, cdr),
-    of("set-car!", 2, 2, set_car),
-    of("set-cdr!", 2, 2, set_cdr),
-    of("list", 0, ANY, list),
-    of("append", 0, ANY, append),
-    of("length", 1, 1, length),
-    of("null?", 1, 1, is_null),
+    of("cons", 2, 2, lists::cons),
+    of("car", 1, 1, lists::car),
+    of("cdr", 1, 1, lists::cdr),
+    of("set-car!", 2, 2, lists::set_car),
+    of("set-cdr!", 2, 2, lists::set_cdr),
+    of("list", 0, ANY, lists::list),
+    of("append", 0, ANY, lists::append),
+    of("length", 1, 1, lists::length),
+    of("null?", 1, 1, lists::is_null),
     of("pair?", 1, 1, |lisp, args| {
         is(lisp, args, &[Kind::Pair, Kind::SourcePair])
     }),
@@ -112,12 +110,12 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         let equal = lisp.heap.is_equal(args.get(lisp, 0), args.get(lisp, 1));
         Ok(lisp.heap.bool(equal))
     }),
-    of("vector", 0, ANY, vector),
-    of("make-vector", 1, 2, make_vector),
-    of("vector-length", 1, 1, vector_length),
-    of("vector-ref", 2, 2, vector_ref),
-    of("vector-set!", 3, 3, vector_set),
-    of("list->vector", 1, 1, list_to_vector),
+    of("vector", 0, ANY, lists::vector),
+    of("make-vector", 1, 2, lists::make_vector),
+    of("vector-length", 1, 1, lists::vector_length),
+    of("vector-ref", 2, 2, lists::vector_ref),
+    of("vector-set!", 3, 3, lists::vector_set),
+    of("list->vector", 1, 1, lists::list_to_vector),
     of("string-length", 1, 1, text::length),
     of("substring", 2, 3, text::substring),
     of("string-append", 0, ANY, text::append),
@@ -176,7 +174,7 @@ impl Lisp {
         }
     }
 
-    fn pair(&mut self, value: GcRef) -> Result<ObjectRef, Fault> {
+    pub(super) fn pair(&mut self, value: GcRef) -> Result<ObjectRef, Fault> {
         match self.heap.pair(value) {
             Some(pair) => Ok(pair),
             None => Err(self.wrong("a pair", value)),
@@ -189,208 +187,6 @@ impl Lisp {
         let index = value.as_i31().and_then(|int| u32::try_from(int).ok());
         index.ok_or_else(|| self.wrong("an index", value))
     }
-}
-
-// ---- Pairs. ----
-
-fn cons(lisp: &mut Lisp, args: Args) -> Answer {
-    let _ = args;
-    lisp.heap.cons()?;
-    Ok(lisp.heap.peek(0))
-}
-
-fn car(lisp: &mut Lisp, args: Args) -> Answer {
-    let pair = lisp.pair(args.get(lisp, 0))?;
-    Ok(lisp.heap.car(pair))
-}
-
-fn cdr(lisp: &mut Lisp, args: Args) -> Answer {
-    let pair = lisp.pair(args.get(lisp, 0))?;
-    Ok(lisp.heap.cdr(pair))
-}
-
-fn set_car(lisp: &mut Lisp, args: Args) -> Answer {
-    let pair = lisp.pair(args.get(lisp, 0))?;
-    let (offset, value) = (lisp.heap.types.car.offset(), args.get(lisp, 1));
-    lisp.heap.set_ref(pair, offset, value);
-    Ok(lisp.nothing())
-}
-
-fn set_cdr(lisp: &mut Lisp, args: Args) -> Answer {
-    let pair = lisp.pair(args.get(lisp, 0))?;
-    let (offset, value) = (lisp.heap.types.cdr.offset(), args.get(lisp, 1));
-    lisp.heap.set_ref(pair, offset, value);
-    Ok(lisp.nothing())
-}
-
-fn list(lisp: &mut Lisp, args: Args) -> Answer {
-    lisp.heap.push(lisp.heap.constant(NIL));
-    lisp.heap.list(args.count)?;
-    Ok(lisp.heap.peek(0))
-}
-
-/// Copies all lists but the last, which is shared.
-fn append(lisp: &mut Lisp, args: Args) -> Answer {
-    let Some(last) = args.count.checked_sub(1) else {
-        return Ok(lisp.heap.constant(NIL));
-    };
-    let mut count = 0;
-    for at in 0..last {
-        count += lisp.heap.spread(args.get(lisp, at))?;
-    }
-    let tail = args.get(lisp, last);
-    lisp.heap.push(tail);
-    lisp.heap.list(count)?;
-    Ok(lisp.heap.peek(0))
-}
-
-fn length(lisp: &mut Lisp, args: Args) -> Answer {
-    let list = args.get(lisp, 0);
-    let (mut at, mut count, mut mark) = (list, 0_i64, GcRef::NULL);
-    while let Some(pair) = lisp.heap.pair(at).filter(|_| at != mark) {
-        count += 1;
-        if count.cast_unsigned().is_power_of_two() {
-            mark = at;
-        }
-        at = lisp.heap.cdr(pair);
-    }
-    if !lisp.heap.is_nil(at) {
-        return Err(lisp.wrong("a list", list));
-    }
-    lisp.heap.int(count)
-}
-
-fn is_null(lisp: &mut Lisp, args: Args) -> Answer {
-    let is_nil = lisp.heap.is_nil(args.get(lisp, 0));
-    Ok(lisp.heap.bool(is_nil))
-}
-
-impl Heap {
-    /// Pushes the items of a list; how many.
-    pub(crate) fn spread(&mut self, list: GcRef) -> Result<usize, Fault> {
-        let (mut at, mut count) = (list, 0);
-        while let Some(pair) = self.pair(at) {
-            let item = self.car(pair);
-            self.push(item);
-            self.check_height()?;
-            (at, count) = (self.cdr(pair), count + 1);
-        }
-        if !self.is_nil(at) {
-            return Err(Fault::new("a list expected, not one that ends in a `.`"));
-        }
-        Ok(count)
-    }
-
-    /// Whether two values are one, or numbers of one kind and value.
-    pub(crate) fn is_same(&self, one: GcRef, two: GcRef) -> bool {
-        let kind = self.kind(one);
-        one == two
-            || matches!(kind, Kind::Long | Kind::Float)
-                && kind == self.kind(two)
-                && match [one.as_object(), two.as_object()] {
-                    [Some(one), Some(two)] => {
-                        // Both have eight bytes in one place.
-                        let offset = self.types.long.offset();
-                        let isolate = self.store.isolate();
-                        isolate.load_u64(one, offset) == isolate.load_u64(two, offset)
-                    }
-                    _ => false,
-                }
-    }
-
-    /// Whether two values look the same, circular ones too. What was compared once is taken to be
-    /// equal: if it is not, the comparison fails anyhow.
-    fn is_equal(&self, one: GcRef, two: GcRef) -> bool {
-        let (mut todo, mut seen) = (vec![(one, two)], HashSet::new());
-        while let Some((one, two)) = todo.pop() {
-            if self.is_same(one, two) {
-                continue;
-            }
-            if let [Some(one), Some(two)] = [self.pair(one), self.pair(two)] {
-                if seen.insert((one, two)) {
-                    todo.push((self.cdr(one), self.cdr(two)));
-                    todo.push((self.car(one), self.car(two)));
-                }
-                continue;
-            }
-            let [Some(first), Some(second)] = [one.as_object(), two.as_object()] else {
-                return false;
-            };
-            let isolate = self.store.isolate();
-            let length = isolate.array_len(first);
-            match [self.kind(one), self.kind(two)] {
-                [Kind::Vector, Kind::Vector] if length == isolate.array_len(second) => {
-                    if seen.insert((first, second)) {
-                        todo.extend(
-                            (0..length).map(|at| (self.element(one, at), self.element(two, at))),
-                        );
-                    }
-                }
-                [Kind::Str, Kind::Str] if self.text(one) == self.text(two) => {}
-                _ => return false,
-            }
-        }
-        true
-    }
-}
-
-// ---- Vectors: through handles, whose errors are the program's. ----
-
-fn vector(lisp: &mut Lisp, args: Args) -> Answer {
-    let length = index(args.count);
-    lisp.heap.array_of(Kind::Vector, 0, args.count, length)
-}
-
-fn make_vector(lisp: &mut Lisp, args: Args) -> Answer {
-    let length = lisp.index(args, 0)?;
-    let fill = (args.count > 1).then(|| args.get(lisp, 1));
-    let id = lisp.heap.types.id(Kind::Vector);
-    let mut scope = lisp.heap.store.scope();
-    let fill = fill.and_then(|fill| scope.root(fill));
-    let vector = ArrayRef::new(&mut scope, id, length, fill.into())?;
-    Ok(vector.gc_ref(&scope))
-}
-
-fn list_to_vector(lisp: &mut Lisp, args: Args) -> Answer {
-    let count = lisp.heap.spread(args.get(lisp, 0))?;
-    lisp.heap.array_of(Kind::Vector, 0, count, index(count))
-}
-
-/// An argument that is a vector.
-fn vector_at(lisp: &mut Lisp, args: Args) -> Answer {
-    let vector = args.get(lisp, 0);
-    match lisp.heap.kind(vector) {
-        Kind::Vector => Ok(vector),
-        _ => Err(lisp.wrong("a vector", vector)),
-    }
-}
-
-fn vector_length(lisp: &mut Lisp, args: Args) -> Answer {
-    let vector = vector_at(lisp, args)?;
-    let length = vector.as_object();
-    let length = length.map_or(0, |vector| lisp.heap.store.isolate().array_len(vector));
-    lisp.heap.int(length.into())
-}
-
-fn vector_ref(lisp: &mut Lisp, args: Args) -> Answer {
-    let (vector, at) = (vector_at(lisp, args)?, lisp.index(args, 1)?);
-    let mut scope = lisp.heap.store.scope();
-    let vector = scope.root(vector).expect("it is a vector");
-    let vector = vector.try_cast::<ArrayRef>(&scope)?;
-    let element = vector.get(&mut scope, at)?.as_ref();
-    Ok(element.map_or(GcRef::NULL, |element| element.gc_ref(&scope)))
-}
-
-fn vector_set(lisp: &mut Lisp, args: Args) -> Answer {
-    let (vector, at) = (vector_at(lisp, args)?, lisp.index(args, 1)?);
-    let value = args.get(lisp, 2);
-    let mut scope = lisp.heap.store.scope();
-    let value = scope.root(value);
-    let vector = scope.root(vector).expect("it is a vector");
-    let vector = vector.try_cast::<ArrayRef>(&scope)?;
-    vector.set(&mut scope, at, value.into())?;
-    drop(scope);
-    Ok(lisp.nothing())
 }
 
 // ---- The system. ----

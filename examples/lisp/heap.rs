@@ -20,7 +20,7 @@ use windrow::{
 };
 
 /// A stack longer than this is taken for a runaway recursion.
-const MAX_STACK: usize = 2 << 20;
+const MAX_STACK: usize = 1 << 20;
 
 /// Constants that are always there, by their index.
 pub(crate) const NIL: usize = 0;

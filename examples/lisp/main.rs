@@ -8,7 +8,8 @@
 //! - `heap.rs`: the value stack and what is made on it, the fast way; `symbols.rs`: a weak table
 //! - `reader.rs` and `printer.rs`: text to values and back
 //! - `compiler.rs`, `forms.rs`, `clauses.rs`: forms to the instructions of `code.rs`
-//! - `machine.rs`: runs them; `builtins.rs`, `numbers.rs`, `text.rs`, `tables.rs`: procedures
+//! - `machine.rs` and `calls.rs`: run them
+//! - `builtins.rs` and `lists.rs`, `numbers.rs`, `text.rs`, `tables.rs`: procedures
 //! - `prelude.lisp`: the rest of the library
 //!
 //! There is no unsafe code. What is missing for a Scheme: macros, continuations, characters, ports.
@@ -30,7 +31,9 @@ mod compiler;
 mod forms;
 mod clauses;
 mod machine;
+mod calls;
 mod builtins;
+mod lists;
 mod numbers;
 mod text;
 mod tables;

@@ -50,7 +50,10 @@ mod events;
 mod tracing_listener;
 #[cfg(feature = "serde")]
 mod serialize;
-#[expect(unsafe_code, reason = "an instruction that does nothing but hint")]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "an instruction that does nothing but hint")
+)]
 mod prefetch;
 mod survey;
 mod why;

@@ -27,7 +27,7 @@ impl<T> Default for AddressCache<T> {
 }
 
 impl<T: Copy + Default> AddressCache<T> {
-    /// What is known of an address.
+    /// What is known of an address; of zero, nothing or the default.
     #[inline(always)]
     pub(crate) fn get(&self, address: usize) -> Option<T> {
         let (key, value) = self.places.get(self.place(address))?;

@@ -15,6 +15,7 @@
 use crate::StackError;
 use crate::location::{Location, Place};
 use crate::registers::Register;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -92,8 +93,7 @@ pub struct CodeRange {
     pub start: usize,
     /// Size in bytes.
     pub len: usize,
-    /// Its safepoints, in any order. A call without one holds no references; giving it one with
-    /// no slots saves the walker a search among ranges where frames of many ranges alternate.
+    /// Its safepoints, in any order. A call without one holds no references.
     pub safepoints: Vec<Safepoint>,
     /// Where its calls go on after exceptions, in any order; other calls let them pass.
     pub handlers: Vec<Handler>,
@@ -224,7 +224,7 @@ impl CodeRange {
     }
 }
 
-/// Sorts the locations and drops repetitions, where none is derived from another.
+/// Drops repetitions, and sorts the locations unless one is derived from another.
 fn normalise_locations(safepoint: &mut Safepoint) -> Result<(), &'static str> {
     let Safepoint {
         frame_bytes,
@@ -252,8 +252,29 @@ fn normalise_locations(safepoint: &mut Safepoint) -> Result<(), &'static str> {
     }
     let is_derived = |location: &Location| location.base().is_some_and(|base| base < references);
     if locations[references..].iter().all(is_derived) {
+        *locations = without_repetitions(locations);
         Ok(())
     } else {
         Err("a derived pointer does not lie behind all references, or its base is none of them")
     }
+}
+
+/// These locations, each once, in their order.
+fn without_repetitions(locations: &[Location]) -> SmallVec<[Location; 4]> {
+    let mut kept = SmallVec::new();
+    let mut positions = SmallVec::<[usize; 8]>::new();
+    let mut first = HashMap::new();
+    for location in locations {
+        let moved = location.base().map(|base| positions[base]);
+        let location = moved.map_or(*location, |base| {
+            let derived = location.derived_from(base);
+            derived.expect("a base moves nowhere but to the front")
+        });
+        let position = *first.entry(location).or_insert(kept.len());
+        if position == kept.len() {
+            kept.push(location);
+        }
+        positions.push(position);
+    }
+    kept
 }

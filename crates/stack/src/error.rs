@@ -4,9 +4,10 @@
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
-    /// A range of code is empty, larger than 4 GiB, or wraps around the address space.
+    /// A range of code is empty, has 4 GiB or more, begins at address zero, or wraps around the
+    /// address space.
     #[error(
-        "a code range at {start:#x} of {len} bytes is empty or too large; register ranges of 1 byte to 4 GiB"
+        "a code range at {start:#x} of {len} bytes is empty, too large or at no address; register ranges of 1 byte to less than 4 GiB"
     )]
     BadRange {
         /// Where it starts.

@@ -84,7 +84,10 @@ mod roots;
 mod row;
 #[expect(unsafe_code, reason = "hands unwind tables to the system's unwinder")]
 mod system;
-#[expect(unsafe_code, reason = "asks the C library for the bounds of a stack")]
+#[cfg_attr(
+    all(target_os = "linux", target_env = "gnu"),
+    expect(unsafe_code, reason = "asks the C library for the bounds of a stack")
+)]
 mod thread_stack;
 mod trap;
 mod walk;

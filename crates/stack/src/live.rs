@@ -31,8 +31,8 @@ impl SuspendedStack {
     }
 
     /// The stack that the system gave this thread, from `low` out: for [`Registers::capture`], from the
-    /// [stack pointer](crate::Registers::sp) it found. `None` if `low` does not lie in it, and where the system
-    /// does not tell where it lies (elsewhere than on Linux with glibc).
+    /// [stack pointer](crate::Registers::sp) it found. `None` if `low` does not lie in it, and where the
+    /// system does not tell where it lies (elsewhere than on Linux with glibc).
     ///
     /// # Safety
     /// As for [`Self::new`], but that it stays mapped: as long as the value lives, the thread does not
@@ -117,5 +117,62 @@ impl StackMemory for SuspendedStack {
         // SAFETY: the word is aligned and within the bounds that `new` was promised to be mapped
         // and unused by anyone else. Any bits are a `usize`.
         Some(unsafe { std::ptr::with_exposed_provenance::<usize>(address).read() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn whole_words_within_the_bounds_are_reached_and_nothing_else() {
+        let memory = [const { Cell::new(0_usize) }; 4];
+        let start = memory.as_ptr().expose_provenance();
+        let end = start + size_of_val(&memory);
+        // SAFETY: the memory is this function's, which looks at it between accesses only.
+        let stack = unsafe { SuspendedStack::new(start + 1..end - 1) };
+        let beyond = [
+            0,
+            8,
+            start - 16,
+            start - 8,
+            end + 8,
+            usize::MAX - 7,
+            usize::MAX,
+        ];
+        for address in (start - 8..end + 8).chain(beyond) {
+            let inside = start + 8 <= address && address < end - 8;
+            let holds = |bytes: usize| inside && address.is_multiple_of(bytes);
+            let within = |bytes: usize| memory.iter().any(|cell| cell.get() != 0) == holds(bytes);
+            assert_eq!(stack.word(address).is_some(), holds(8), "{address:x}");
+            assert_eq!(stack.reference(address).is_some(), holds(4), "{address:x}");
+            stack.replace_word(address, usize::MAX);
+            assert!(within(8), "{address:x}");
+            memory.iter().for_each(|cell| cell.set(0));
+            stack.replace_reference(address, GcRef::from_bits(u32::MAX));
+            assert!(within(4), "{address:x}");
+            memory.iter().for_each(|cell| cell.set(0));
+        }
+    }
+
+    #[test]
+    fn bounds_without_a_word_between_are_empty() {
+        let last = usize::MAX;
+        for (start, end) in [
+            (16, 16),
+            (16, 23),
+            (17, 24),
+            (24, 8),
+            (0, 0),
+            (last - 3, last),
+        ] {
+            // SAFETY: there is no memory between them.
+            let stack = unsafe { SuspendedStack::new(start..end) };
+            for address in [0, 8, 16, 24, last - 7, last] {
+                assert_eq!(stack.word(address), None, "{start}..{end}");
+                assert_eq!(stack.reference(address), None, "{start}..{end}");
+            }
+        }
     }
 }

@@ -210,3 +210,7 @@ impl References<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[expect(unsafe_code, reason = "shows references in memory of its own")]
+mod tests;

@@ -166,9 +166,9 @@ impl Row {
     /// Turns the registers of a frame, which ends at [`end`](Self::end), into those of its caller.
     ///
     /// # Errors
-    /// [`WalkFault::UnknownRegister`], [`WalkFault::NotRising`] for a caller that does not begin above the frame's stack pointer,
-    /// [`WalkFault::Unreadable`]. The registers are then neither frame's. Registers that an innermost
-    /// frame saved out of reach are [not known](may_not_have_saved).
+    /// [`WalkFault::UnknownRegister`], [`WalkFault::Unreadable`], and [`WalkFault::NotRising`] for a
+    /// caller that does not begin above the frame's stack pointer. The registers are then neither
+    /// frame's. Registers that an innermost frame saved out of reach are [not known](may_not_have_saved).
     #[inline(always)]
     pub(crate) fn caller<M: StackMemory>(
         &self,

@@ -47,8 +47,8 @@ pub(super) fn sort(safepoints: &mut Vec<Safepoint>) {
 }
 
 impl StackMapFunction<'_> {
-    /// Its safepoints in ascending order, of code without frame pointers, with return addresses relative to the function. See
-    /// [`StackMaps::safepoints`](super::StackMaps::safepoints).
+    /// Its safepoints in ascending order, of code without frame pointers, with return addresses
+    /// relative to the function. See [`StackMaps::safepoints`](super::StackMaps::safepoints).
     ///
     /// # Errors
     /// Errors of [`StackMapRecord::statepoint`] and [`Statepoint::locations`].

@@ -37,6 +37,10 @@ pub(super) fn for_each_image<F: FnMut(&LoadedImage<'_>) -> ControlFlow<()>>(mut 
         };
         c_int::from(show(&LoadedImage { info, headers }).is_break())
     }
+    // Miri has no loader, so that no code is an image's.
+    if cfg!(miri) {
+        return;
+    }
     // SAFETY: the callback is of the type that `F` was chosen for, and `show` outlives the call. It
     // panics nowhere that is not a bug; a panic in it ends the process at the C frame, soundly.
     unsafe { dl_iterate_phdr(Some(callback::<F>), (&raw mut show).cast()) };

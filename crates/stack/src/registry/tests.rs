@@ -1,7 +1,8 @@
 //! Tests of the registry: churn, overlap, refusals, threads, and a list as the model.
 
 use super::*;
-use crate::code::{Handler, Safepoint};
+use crate::code::{Handler, Safepoint, TrapCode};
+use crate::location::Location;
 use proptest::prelude::*;
 
 fn trap_code(number: u8) -> TrapCode {
@@ -200,6 +201,25 @@ fn a_return_address_at_the_end_belongs_to_the_call_before_it() {
     assert!(code.call_site(0).is_none());
 }
 
+/// A collector that saw such a reference twice would move it twice.
+#[test]
+fn a_repeated_reference_with_a_pointer_derived_from_it_is_one() {
+    let [low, high, pointer] = [8, 16, 24].map(Location::slot);
+    let derived = |base| pointer.derived_from(base).unwrap();
+    let mut range = module(0x1000, 5);
+    range.safepoints.push(Safepoint {
+        locations: [high, high, low, high, derived(2), derived(2)]
+            .into_iter()
+            .collect(),
+        ..point(80, 32, &[])
+    });
+    let registry = CodeRegistry::new();
+    let _handle = registry.register(range).unwrap();
+    let code = registry.read();
+    let site = code.call_site(0x1050).unwrap();
+    assert_eq!(site.locations, [high, low, derived(1)]);
+}
+
 #[test]
 fn impossible_records_are_refused() {
     let registry = CodeRegistry::new();
@@ -209,6 +229,7 @@ fn impossible_records_are_refused() {
         registry.register(range).unwrap_err().to_string()
     };
     assert!(refuse(&|range| range.len = 0).contains("empty"));
+    assert!(refuse(&|range| range.start = 0).contains("at no address"));
     assert!(refuse(&|range| range.len = usize::MAX).contains("too large"));
     assert!(refuse(&|range| range.start = usize::MAX - 10).contains("too large"));
     let outside = "outside the code";

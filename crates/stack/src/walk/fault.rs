@@ -6,7 +6,8 @@ use windrow_core::HeapError;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum WalkFault {
-    /// A frame pointer leaves the activation, or is not aligned.
+    /// A frame lies beyond the one that the walk ends at, or has no caller before that, or its frame
+    /// pointer is not aligned.
     OutOfBounds,
     /// A frame lies below the one it called, or inside it.
     NotRising,
@@ -33,7 +34,7 @@ impl WalkFault {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::OutOfBounds => "its frame pointer leaves the activation",
+            Self::OutOfBounds => "it does not lead to the frame that the walk ends at",
             Self::NotRising => "it does not lie above the frame it called",
             Self::UnknownCode => "its return address lies in no registered code",
             Self::Overlap => "it reaches down into the frame it called",

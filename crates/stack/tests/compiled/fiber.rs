@@ -6,15 +6,28 @@
 use libc::{getcontext, makecontext, swapcontext, ucontext_t};
 use std::cell::{Cell, UnsafeCell};
 use std::ops::Range;
+use std::rc::Rc;
 use windrow_core::Isolate;
 use windrow_stack::{CodeAddress, Register, Registers, SuspendedStack, switch_stacks};
 
 /// More than guests may use, and what entries leave to the host.
 const STACK_WORDS: usize = 1 << 17;
+/// As above, in bytes.
+pub(crate) const STACK_BYTES: usize = STACK_WORDS * size_of::<usize>();
+
+/// Memory for stacks, each of which ends where the next begins.
+pub(crate) type Stacks = Rc<[UnsafeCell<usize>]>;
+
+/// Memory for so many stacks.
+pub(crate) fn stacks(count: usize) -> Stacks {
+    (0..count * STACK_WORDS).map(UnsafeCell::new).collect()
+}
 
 /// A stack and the job that runs on it.
 pub(crate) struct Fiber<'a> {
-    stack: Box<[UnsafeCell<usize>]>,
+    stacks: Stacks,
+    /// Which of the stacks it runs on, from the lowest.
+    position: usize,
     /// Where the fiber stands, while it is suspended.
     context: UnsafeCell<ucontext_t>,
     /// Where the one stands that resumed it, while it runs.
@@ -41,10 +54,16 @@ pub(crate) extern "C" fn start() {
 
 impl<'a> Fiber<'a> {
     pub(crate) fn new(job: impl FnOnce() + 'a) -> Box<Self> {
+        Self::on(&stacks(1), 0, job)
+    }
+
+    /// On one of these stacks, which nobody else uses.
+    pub(crate) fn on(stacks: &Stacks, position: usize, job: impl FnOnce() + 'a) -> Box<Self> {
         // SAFETY: any bytes are a context that has not been filled in.
         let blank = || UnsafeCell::new(unsafe { std::mem::zeroed() });
         let mut fiber = Box::new(Self {
-            stack: (0..STACK_WORDS).map(UnsafeCell::new).collect(),
+            stacks: Rc::clone(stacks),
+            position,
             context: blank(),
             home: blank(),
             base: 0,
@@ -91,7 +110,7 @@ impl<'a> Fiber<'a> {
 
     /// Where the stack lies.
     pub(crate) fn bounds(&self) -> Range<usize> {
-        let words = self.stack.as_ptr_range();
+        let words = self.stacks[self.position * STACK_WORDS..][..STACK_WORDS].as_ptr_range();
         words.start.expose_provenance()..words.end.expose_provenance()
     }
 

@@ -3,8 +3,8 @@
 #![cfg(target_env = "gnu")]
 
 use crate::build::TRAP_HOST;
-use crate::fiber::{Fiber, start, suspend};
-use crate::guest::{Guest, Mover, World, names};
+use crate::fiber::{Fiber, STACK_BYTES, stacks, start, suspend};
+use crate::guest::{Guest, Mover, STACK_MAX_BYTES, World, names};
 use crate::shapes::name;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -315,6 +315,40 @@ fn a_fiber_collects_while_others_and_the_host_are_suspended() {
         [0x1010, 0x1008, 0x1000, 0x3008, 0x3000, 0x4000]
     );
     assert_eq!(guest.collect(0).unwrap(), (vec![], 0));
+}
+
+/// What is left of an entry's allowance binds entries on the same stack alone.
+#[test]
+fn a_fiber_that_compiled_code_starts_has_its_whole_allowance() {
+    let world = World::new(true);
+    let no_host = |_: &Guest<'_>, _, _| None;
+    let inner = Guest::new(&world, &no_host);
+    let depth = Cell::new(0);
+    let overflow = || {
+        let trap = inner.call(world.shapes.endless, 0, 0).unwrap_err();
+        depth.set(trap.backtrace.depth());
+    };
+    Fiber::new(overflow).resume(&[inner.isolate_pointer()]);
+    let alone = depth.take();
+    assert!(alone > 1000);
+
+    let stacks = stacks(2);
+    let hook = |outer: &Guest<'_>, _, _| {
+        let below = Fiber::on(&stacks, 0, overflow);
+        below.resume(&[outer.isolate_pointer(), inner.isolate_pointer()]);
+        assert!(below.is_done());
+        Some(7)
+    };
+    // Reaches half as far into the stack below as code there may go.
+    let outer = Guest::with_stack(&world, STACK_BYTES + STACK_MAX_BYTES / 2, &hook);
+    let result = Cell::new(None);
+    let above = Fiber::on(&stacks, 1, || {
+        result.set(Some(outer.call(world.shapes.leaf, 0x1000, 0)));
+    });
+    above.resume(&[outer.isolate_pointer()]);
+    assert_eq!(result.take(), Some(Ok(0x1007)));
+    let below = depth.take();
+    assert!(below.abs_diff(alone) < 10, "{below} frames, {alone} alone");
 }
 
 #[test]

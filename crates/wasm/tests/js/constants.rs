@@ -1,8 +1,8 @@
 //! Imported string constants, in both forms.
 
-use super::Program;
+use super::{Program, unwinders};
 use windrow::Config;
-use windrow_wasm::{Engine, Error, Linker, Module, js};
+use windrow_wasm::{Error, Linker, Module, js};
 
 #[test]
 fn the_name_of_a_constant_is_its_text() {
@@ -19,7 +19,7 @@ fn the_name_of_a_constant_is_its_text() {
 
 #[test]
 fn constants_come_from_the_module_asked_for() {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let text = r#"(module (import "strings" "a" (global (ref extern))))"#;
     let module = Module::new(&engine, text.as_bytes()).unwrap();
     let mut store = engine.new_store().unwrap();

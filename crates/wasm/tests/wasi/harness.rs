@@ -1,11 +1,12 @@
 //! A program that lends its imports and its memory to the test.
 
+use crate::unwinders;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use windrow::{Config, Store, Val, ValType};
 use windrow_wasm::wasi::{self, WasiBuilder};
-use windrow_wasm::{Engine, Extern, Instance, Linker, Memory, Module};
+use windrow_wasm::{Extern, Instance, Linker, Memory, Module};
 
 /// Every function that returns an error number: its name and parameters, `i` for 32 bits, `I` for
 /// 64 and `p` for a pointer.
@@ -133,7 +134,7 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn new(builder: WasiBuilder) -> Self {
-        let engine = Engine::new(&Config::new()).unwrap();
+        let engine = unwinders::engine(&Config::new()).unwrap();
         let module = Module::new(&engine, lender().as_bytes()).unwrap();
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker, builder.build().unwrap());

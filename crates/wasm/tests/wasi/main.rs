@@ -8,4 +8,6 @@ mod harness;
 mod process;
 mod programs;
 mod streams;
+#[path = "../support/unwinders.rs"]
+mod unwinders;
 mod wrong_arguments;

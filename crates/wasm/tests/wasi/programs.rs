@@ -1,13 +1,14 @@
 //! Whole programs: commands that run from `_start` to an exit.
 
+use crate::unwinders;
 use std::time::Duration;
 use windrow::{Config, Val};
 use windrow_wasm::wasi::{self, Captured, WasiBuilder};
-use windrow_wasm::{Engine, EngineOptions, Error, Instance, Linker, Module, TrapKind};
+use windrow_wasm::{Engine, Error, Instance, Linker, Module, TrapKind};
 
 /// Runs `_start` of a program.
 fn run(text: &str, builder: WasiBuilder) -> Result<(), Error> {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let module = Module::new(&engine, text.as_bytes()).unwrap();
     let mut linker = Linker::new(&engine);
     wasi::add_to_linker(&mut linker, builder.build().unwrap());
@@ -61,7 +62,7 @@ const SLEEP: &str = r#"(module
 
 #[test]
 fn a_program_that_sleeps_can_be_interrupted() {
-    let options = EngineOptions::new().interruptible(true);
+    let options = unwinders::options().interruptible(true);
     let engine = Engine::with_options(&Config::new(), options).unwrap();
     let module = Module::new(&engine, SLEEP.as_bytes()).unwrap();
     let mut linker = Linker::new(&engine);
@@ -118,7 +119,7 @@ fn each_instance_uses_its_own_memory() {
                 (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))"#
         )
     };
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = unwinders::engine(&Config::new()).unwrap();
     let output = Captured::default();
     let mut linker = Linker::new(&engine);
     let ctx = WasiBuilder::new().stdout(&output).build().unwrap();

@@ -10,6 +10,8 @@ mod damage;
 mod random;
 mod sources;
 mod trial;
+#[path = "../support/unwinders.rs"]
+mod unwinders;
 
 use damage::damaged;
 use random::Random;

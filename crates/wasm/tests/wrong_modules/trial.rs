@@ -1,10 +1,10 @@
 //! A module on trial.
 
+use crate::unwinders;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use windrow::{CollectorKind, Config, MemoryKind, Ref, Store, Val, ValType, Zeal};
 use windrow_wasm::{
-    Engine, EngineOptions, Error, Extern, ExternType, Func, Global, Instance, Linker, Memory,
-    Module, Table, Tag,
+    Engine, Error, Extern, ExternType, Func, Global, Instance, Linker, Memory, Module, Table, Tag,
 };
 
 /// Fuel for the start function, and for each export.
@@ -43,7 +43,7 @@ pub(crate) struct Trial {
 fn engines() -> Vec<Engine> {
     let config = |collector| Config::new().collector(collector).heap_max_bytes(4 << 20);
     let copying = config(CollectorKind::Copying);
-    let options = EngineOptions::new()
+    let options = unwinders::options()
         .stack_max_bytes(64 << 10)
         .interruptible(true)
         .fuel(true);
