@@ -147,7 +147,7 @@ fn check(program: &str, entries: &[Entry]) -> Result<(), String> {
 
 /// Runs everything that is asked for, and prints the tables.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let mut programs = Vec::new();
+    let mut is_first = true;
     for program in PROGRAMS {
         let wanted = contestants().filter(|contestant| options.wants(program, contestant));
         let mut entries: Vec<Entry> = wanted
@@ -165,7 +165,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
         check(program, &entries)?;
         if !entries.is_empty() {
-            programs.push((program, entries));
+            table::progress("");
+            table::program(program, &entries, is_first)?;
+            is_first = false;
         }
     }
     let mut costs = Vec::new();
@@ -180,6 +182,5 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
     }
     table::progress("");
-    table::programs(&programs)?;
     table::costs(&costs)
 }

@@ -34,42 +34,33 @@ fn mebibytes(bytes: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// The table of programs.
-pub(crate) fn programs(programs: &[(&str, Vec<Entry>)]) -> Result<(), String> {
-    if programs.is_empty() {
-        return Ok(());
+/// A program's part of the table, with the head if it is the first.
+pub(crate) fn program(program: &str, entries: &[Entry], is_first: bool) -> Result<(), String> {
+    let head = "| program | contestant | median ms | min | max | x checked | peak MiB |\n\
+                |---|---|---|---|---|---|---|\n";
+    let mut text = if is_first {
+        head.to_owned()
+    } else {
+        String::new()
+    };
+    let mut name = program;
+    let mut base = None;
+    for entry in entries {
+        let times = entry.samples.iter().map(|sample| sample.seconds * 1e3);
+        let times: Vec<f64> = times.collect();
+        let min = times.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = times.iter().copied().fold(0.0, f64::max);
+        let median = median(times);
+        let ratio = median / *base.get_or_insert(median);
+        let peaks = entry.samples.iter().filter_map(|sample| sample.peak_bytes);
+        let peak = peaks.max().map_or_else(String::new, mebibytes);
+        let contestant = &entry.contestant;
+        let _ = writeln!(
+            text,
+            "| {name} | {contestant} | {median:.0} | {min:.0} | {max:.0} | {ratio:.2} | {peak} |"
+        );
+        name = "";
     }
-    let mut text = "| program | contestant | median ms | min | max | x checked | peak MiB |\n\
-                    |---|---|---|---|---|---|---|\n"
-        .to_owned();
-    for (program, entries) in programs {
-        let mut name = *program;
-        let mut base = None;
-        for entry in entries {
-            let times: Vec<f64> = entry
-                .samples
-                .iter()
-                .map(|sample| sample.seconds * 1e3)
-                .collect();
-            let min = times.iter().copied().fold(f64::INFINITY, f64::min);
-            let max = times.iter().copied().fold(0.0, f64::max);
-            let median = median(times);
-            let ratio = median / *base.get_or_insert(median);
-            let peak = entry
-                .samples
-                .iter()
-                .filter_map(|sample| sample.peak_bytes)
-                .max();
-            let peak = peak.map_or_else(String::new, mebibytes);
-            let contestant = &entry.contestant;
-            let _ = writeln!(
-                text,
-                "| {name} | {contestant} | {median:.1} | {min:.1} | {max:.1} | {ratio:.2} | {peak} |"
-            );
-            name = "";
-        }
-    }
-    text.push('\n');
     print(&text)
 }
 
@@ -78,7 +69,7 @@ pub(crate) fn costs(costs: &[(String, Vec<(&'static str, f64)>)]) -> Result<(), 
     let Some((_, operations)) = costs.first() else {
         return Ok(());
     };
-    let mut text = "| ns | ".to_owned();
+    let mut text = "\n| ns | ".to_owned();
     for (collector, _) in costs {
         let _ = write!(text, "{collector} | ");
     }
