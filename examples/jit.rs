@@ -36,8 +36,8 @@ use std::error::Error;
 use std::sync::Arc;
 use windrow::jit::{CodeAbi, Isolate};
 use windrow::{
-    CollectorKind, CompositeType, Config, FieldType, GrowthPolicy, HeapError, HeapType, MemoryKind,
-    RefType, Store, StructType, SubTypeDef, TypeId, TypeInfo, TypeRegistry, TypeUse, ValType, Zeal,
+    CollectorKind, Config, FieldType, GrowthPolicy, HeapError, MemoryKind, Store, StructType,
+    TypeId, TypeInfo, TypeRegistry, ValType, Zeal,
 };
 use windrow_cranelift::{
     Emitter, Extension, HostCalls, IsaOptions, Known, Place, RefFrame, RefVar, SlowPath,
@@ -248,19 +248,9 @@ impl Code {
 
 /// `Node = struct { value: i32, next: (ref null Node) }`: 16 bytes with its header.
 fn node_type(types: &TypeRegistry) -> Result<Arc<TypeInfo>, Box<dyn Error>> {
-    let field = |ty: ValType<TypeUse>| FieldType {
-        storage: ty.into(),
-        mutable: false,
-    };
-    let next = ValType::Ref(RefType::nullable(HeapType::Concrete(TypeUse::Member(0))));
-    let fields = [field(ValType::I32), field(next)].into_iter().collect();
-    let composite = CompositeType::Struct(StructType { fields });
-    let group = [SubTypeDef {
-        is_final: true,
-        supertype: None,
-        composite,
-    }];
-    Ok(types.sub_type(types.register_group(&group)?[0]))
+    let fields = [ValType::I32, ValType::member(0)];
+    let node = StructType::new(fields.map(FieldType::immutable));
+    Ok(types.sub_type(types.register_group(&[node.into()])?[0]))
 }
 
 /// Emits the program at the top of this file.

@@ -34,6 +34,11 @@ pub trait RefKind: sealed::Sealed + 'static {
 }
 
 /// A kind all of whose references are also of kind `T`.
+#[diagnostic::on_unimplemented(
+    message = "not every `{Self}` is a `{T}`",
+    label = "`upcast` goes to a wider kind only",
+    note = "`Rooted::cast` checks, and gives `None` where the object is of another kind"
+)]
 pub trait SubKind<T: RefKind>: RefKind {}
 
 macro_rules! kinds {

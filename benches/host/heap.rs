@@ -12,10 +12,7 @@ mod strings;
 pub(crate) use door::{Checked, Door, Unchecked};
 
 use crate::size::Size;
-use windrow::{
-    CompositeType, Config, Error, FieldType, HeapType, RefType, Store, StructType, SubTypeDef,
-    TypeId, TypeUse, ValType,
-};
+use windrow::{Config, Error, FieldType, Store, StructType, TypeId, TypeUse, ValType};
 
 /// Runs a program.
 pub(crate) fn run<D: Door>(program: &str, config: &Config, size: &Size) -> Result<u64, Error> {
@@ -41,17 +38,12 @@ pub(crate) enum Declared {
 pub(crate) fn declare(store: &Store, fields: &[Declared]) -> Result<TypeId, Error> {
     let fields = fields.iter().map(|field| {
         FieldType::mutable(match field {
-            Declared::Own => {
-                ValType::Ref(RefType::nullable(HeapType::Concrete(TypeUse::Member(0))))
-            }
+            Declared::Own => ValType::member(0),
             Declared::Of(ty) => *ty,
         })
     });
-    let group = [SubTypeDef {
-        is_final: true,
-        supertype: None,
-        composite: CompositeType::Struct(StructType::new(fields)),
-    }];
-    let ids = store.types().register_group(&group)?;
+    let ids = store
+        .types()
+        .register_group(&[StructType::new(fields).into()])?;
     Ok(*ids.first().expect("one definition, one id"))
 }

@@ -17,8 +17,8 @@
 //! group are told apart, so all types are registered as one.
 
 use windrow::{
-    ArrayRef, ArrayType, CompositeType, Error, Field, FieldType, GcRef, HeapType, RefField,
-    RefType, StorageType, Store, StructType, SubTypeDef, TypeId, TypeUse, ValType,
+    ArrayRef, ArrayType, Error, Field, FieldType, GcRef, HeapType, RefField, RefType, StorageType,
+    Store, StructType, SubTypeDef, TypeId, TypeUse, ValType,
 };
 
 /// What a value is.
@@ -87,16 +87,8 @@ fn definitions() -> Vec<SubTypeDef> {
     let (long, double) = (Any::immutable(ValType::I64), Any::immutable(ValType::F64));
     let name = RefType::non_null(HeapType::Concrete(TypeUse::Member(8)));
     let name = Any::immutable(ValType::Ref(name));
-    let of = |fields: &[Any]| SubTypeDef {
-        is_final: true,
-        supertype: None,
-        composite: CompositeType::Struct(StructType::new(fields.iter().copied())),
-    };
-    let array = |element: Any| SubTypeDef {
-        is_final: true,
-        supertype: None,
-        composite: CompositeType::Array(ArrayType::new(element)),
-    };
+    let of = |fields: &[Any]| SubTypeDef::from(StructType::new(fields.iter().copied()));
+    let array = |element: Any| SubTypeDef::from(ArrayType::new(element));
     let pair = SubTypeDef {
         is_final: false,
         ..of(&[any, any])

@@ -127,7 +127,7 @@ fn a_subtype_has_its_supertypes_fields() {
             let fields = fields.iter().map(|field| FieldType::mutable(*field));
             CompositeType::Struct(StructType::new(fields))
         };
-        let node = ValType::Ref(RefType::nullable(HeapType::Concrete(TypeUse::Member(0))));
+        let node = ValType::member(0);
         let group = [
             SubTypeDef {
                 is_final: false,

@@ -62,7 +62,6 @@ const META: &str = r#"{"snapshot":{"meta":{
 const NODE_FIELDS: u64 = 7;
 
 /// Indices into `node_types`.
-const ARRAY: u64 = 1;
 const OBJECT: u64 = 3;
 const NATIVE: u64 = 8;
 const SYNTHETIC: u64 = 9;
@@ -185,7 +184,7 @@ impl Writer<'_, '_> {
             object.for_each_edge(|_| edges += 1);
             let kind = match type_id {
                 TypeId::EXTERN => NATIVE,
-                _ if survey.view.is_array(type_id) => ARRAY,
+                // Arrays too: DevTools shows all of its own array kind as one class, whatever their names.
                 _ => OBJECT,
             };
             let name = self.type_name(type_id);

@@ -357,14 +357,50 @@ impl<R: Copy> CompositeType<R> {
     }
 }
 
+impl ValType<TypeUse> {
+    /// References, null among them, to the member of this index of the group being defined: a type's
+    /// own, or that of one defined with it.
+    #[must_use]
+    pub const fn member(index: u32) -> Self {
+        Self::Ref(RefType::nullable(HeapType::Concrete(TypeUse::Member(
+            index,
+        ))))
+    }
+}
+
 impl SubTypeDef {
-    /// A final type without a supertype.
+    /// A final type without a supertype, which mentions no other member of its group.
     #[must_use]
     pub fn plain(composite: &CompositeType) -> Self {
+        composite.map(&TypeUse::Id).into()
+    }
+}
+
+/// A final type without a supertype.
+impl<T: Into<CompositeType<TypeUse>>> From<T> for SubTypeDef {
+    fn from(composite: T) -> Self {
         Self {
             is_final: true,
             supertype: None,
-            composite: composite.map(&TypeUse::Id),
+            composite: composite.into(),
         }
+    }
+}
+
+impl<R> From<StructType<R>> for CompositeType<R> {
+    fn from(of: StructType<R>) -> Self {
+        Self::Struct(of)
+    }
+}
+
+impl<R> From<ArrayType<R>> for CompositeType<R> {
+    fn from(of: ArrayType<R>) -> Self {
+        Self::Array(of)
+    }
+}
+
+impl<R> From<FuncType<R>> for CompositeType<R> {
+    fn from(of: FuncType<R>) -> Self {
+        Self::Func(of)
     }
 }

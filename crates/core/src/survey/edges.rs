@@ -88,11 +88,6 @@ impl<'a> View<'a> {
         Some((header, bytes))
     }
 
-    /// Whether objects of a type are arrays.
-    pub(crate) fn is_array(&self, type_id: TypeId) -> bool {
-        self.tables.shape(type_id).kind == ShapeKind::Array
-    }
-
     /// Shows each reference of an object, wherever it leads. Nothing for what is no object.
     pub(crate) fn for_each_edge(&self, object: ObjectRef, visit: &mut dyn FnMut(Edge)) {
         let Some((header, bytes)) = self.object(object) else {
