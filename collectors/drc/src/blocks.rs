@@ -66,11 +66,11 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    pub(crate) fn new(max_bytes: u64) -> Result<Self, HeapError> {
+    pub(crate) fn new(max_bytes: u64) -> Self {
         let pool = ChunkPool::new(max_bytes, BLOCK_BYTES);
-        Ok(Self {
-            lines: SideTable::zeroed()?,
-            live: SideTable::zeroed()?,
+        Self {
+            lines: SideTable::new(),
+            live: SideTable::new(),
             pool,
             live_bytes: 0,
             used: Vec::new(),
@@ -80,7 +80,7 @@ impl Blocks {
             long_searched: 0,
             searched: 0,
             gaps: [const { Vec::new() }; GAP_SIZES],
-        })
+        }
     }
 
     pub(crate) const fn block_bytes(&self) -> u32 {
@@ -113,16 +113,26 @@ impl Blocks {
         self.used.iter().copied()
     }
 
-    /// Takes a block and has the counts cover it; `None` where memory has none.
-    pub(crate) fn take(&mut self, memory: &mut impl Memory, counts: &mut Counts) -> Option<Run> {
+    /// Takes a block and has the tables cover it, those of the heap by `cover`, which is told where it
+    /// ends; `None` where memory has none.
+    pub(crate) fn take(
+        &mut self,
+        memory: &mut impl Memory,
+        cover: impl FnOnce(u32) -> Result<(), HeapError>,
+    ) -> Option<Run> {
         let start = self.pool.take(memory).ok().flatten()?;
         let end = start + self.block_bytes();
-        if counts.cover(end).is_err() {
+        if self.cover(end).and_then(|()| cover(end)).is_err() {
             self.pool.give(start);
             return None;
         }
         self.used.push(start);
         Some(Run { start, end })
+    }
+
+    fn cover(&mut self, end: u32) -> Result<(), HeapError> {
+        self.lines.cover(end.into())?;
+        self.live.cover(end.into())
     }
 
     /// Counts an object that lies from `start` to `end`, which is inside a block.

@@ -93,12 +93,12 @@ pub(crate) struct DrcHeap {
 const EMPTY: Run = Run { start: 0, end: 0 };
 
 impl DrcHeap {
-    pub(crate) fn new(limits: HeapLimits) -> Result<Self, HeapError> {
-        Ok(Self {
-            blocks: Blocks::new(limits.max_bytes)?,
+    pub(crate) fn new(limits: HeapLimits) -> Self {
+        Self {
+            blocks: Blocks::new(limits.max_bytes),
             counts: Counts::new(),
             large: LargeObjects::default(),
-            pages: SideTable::zeroed()?,
+            pages: SideTable::new(),
             log: Vec::new(),
             is_logged: true,
             unlogged_left: 0,
@@ -118,7 +118,7 @@ impl DrcHeap {
             trace_bytes: MIN_TRACE_BYTES,
             budget_bytes: 0,
             max_bytes: limits.max_bytes.min(ADDRESSABLE_BYTES),
-        })
+        }
     }
 
     /// Gives the log up where it has an entry for every 32 bytes of counted objects, that is for half of
@@ -224,7 +224,11 @@ impl DrcHeap {
         if self.committed_bytes(1) > self.max_bytes {
             return None;
         }
-        let block = self.blocks.take(memory, &mut self.counts)?;
+        let Self { counts, pages, .. } = self;
+        let block = self.blocks.take(memory, |end| {
+            counts.cover(end)?;
+            pages.cover(end.into())
+        })?;
         self.pages
             .set_range(block.start, block.bytes(), page_kind::BLOCK);
         Some(block)
@@ -317,7 +321,8 @@ impl DrcHeap {
             object = self.large.allocate(memory, space, bytes, header, 0);
         }
         match object {
-            Ok(Some(object)) if self.counts.cover(object.offset() + OBJECT_ALIGN).is_err() => {
+            Ok(Some(object)) if self.cover_large(object, bytes).is_err() => {
+                let space = self.blocks.pool.space();
                 self.large.free(memory, space, object, |_, _| ());
                 Err(AllocError::Exhausted)
             }
@@ -331,6 +336,13 @@ impl DrcHeap {
             }
             Ok(None) | Err(_) => Err(AllocError::Exhausted),
         }
+    }
+
+    /// Has the tables cover a large object.
+    fn cover_large(&mut self, object: ObjectRef, bytes: u32) -> Result<(), HeapError> {
+        self.counts.cover(object.offset() + OBJECT_ALIGN)?;
+        self.pages
+            .cover(u64::from(object.offset()) + u64::from(bytes))
     }
 }
 

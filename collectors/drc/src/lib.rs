@@ -78,6 +78,6 @@ impl Collector for DrcCollector {
     ) -> Result<Box<dyn GcHeap>, HeapError> {
         // Whoever turns the barriers into calls wants them as rarely.
         cx.log_bits.enable()?;
-        Ok(Box::new(DrcHeap::new(limits)?))
+        Ok(Box::new(DrcHeap::new(limits)))
     }
 }
