@@ -12,7 +12,9 @@
 //! - `builtins.rs` and `lists.rs`, `numbers.rs`, `text.rs`, `tables.rs`: procedures
 //! - `prelude.lisp`: the rest of the library
 //!
-//! There is no unsafe code. What is missing for a Scheme: macros, continuations, characters, ports.
+//! There is no unsafe code. What is missing for a Scheme: macros, continuations, characters, ports; a
+//! variable of `letrec` that is read before its definition is `#f`; compiled code, that of `eval` too,
+//! is kept until the end, since it is Rust's data and not the heap's.
 //!
 //! ```sh
 //! cargo run --release --example lisp                                       # a prompt
