@@ -7,9 +7,9 @@
 
 use crate::heap::{Chunk, CopyingHeap, page_kind};
 use windrow_core::{
-    CollectionClient, Corruption, GC_WORD_OFFSET, GcRef, Header, HeapContext, HeapError, Memory,
-    ObjectRef, RootKind, RootVisitor, TypeTables, Watched, WeakPhase, Zeal, load_ref, object_bytes,
-    slots, slots_of_known_size, with_memory,
+    Ahead, CollectionClient, Corruption, GC_WORD_OFFSET, GcRef, HEADER_BYTES, Header, HeapContext,
+    HeapError, Memory, ObjectRef, RootKind, RootVisitor, Shape, ShapeKind, TypeTables, Watched,
+    WeakPhase, Zeal, load_ref, object_bytes, slots, slots_of_known_size, with_memory,
 };
 
 impl CopyingHeap {
@@ -67,6 +67,8 @@ struct Evacuation<'a, M> {
     /// Objects to take note of when they are reached, in the weak phase, and those that were.
     watched: Option<&'a Watched>,
     reached: Vec<ObjectRef>,
+    /// References to fromspace and their slots, to be looked at when what they lead to is in the cache.
+    found: Ahead<(ObjectRef, u32)>,
     /// Large objects marked and not scanned.
     gray_large: Vec<ObjectRef>,
     copied: Copied,
@@ -95,6 +97,7 @@ impl<'a, M: Memory> Evacuation<'a, M> {
             scanned_to: None,
             watched: None,
             reached: Vec::new(),
+            found: Ahead::new(),
             gray_large: Vec::new(),
             copied: Copied::default(),
             corruption: None,
@@ -112,6 +115,8 @@ impl<'a, M: Memory> Evacuation<'a, M> {
                 self.scanned_to = Some(self.scan_range(next, fill));
             } else if current.is_some() {
                 (self.scanned_chunk, self.scanned_to) = (self.scanned_chunk + 1, None);
+            } else if let Some((object, slot)) = self.found.pop() {
+                self.forward(object, slot);
             } else if let Some(object) = self.gray_large.pop() {
                 self.scan_large(object);
             } else {
@@ -141,6 +146,23 @@ impl<'a, M: Memory> Evacuation<'a, M> {
     fn scan(&mut self, object: ObjectRef) -> u32 {
         let header = Header::read(self.memory, object);
         let shape = self.types.shape(header.type_id());
+        if shape.kind != ShapeKind::Struct || shape.is_wide {
+            return self.scan_other(object);
+        }
+        let bytes = shape.size_bytes;
+        let mut words = shape.ref_words;
+        let first = object.offset() + HEADER_BYTES;
+        while words != 0 {
+            self.update(first.wrapping_add(words.trailing_zeros() * 4));
+            words &= words - 1;
+        }
+        bytes
+    }
+
+    /// As [`Self::scan`], of an array or a wide struct.
+    fn scan_other(&mut self, object: ObjectRef) -> u32 {
+        let header = Header::read(self.memory, object);
+        let shape = self.types.shape(header.type_id());
         let bytes = match object_bytes(self.memory, shape, object) {
             Ok(bytes) => bytes,
             Err(corruption) => {
@@ -163,13 +185,28 @@ impl<'a, M: Memory> Evacuation<'a, M> {
         }
     }
 
+    /// Sees to a slot, now or later.
     #[inline(always)]
     fn update(&mut self, slot: u32) {
         let reference = load_ref(self.memory, slot);
-        let moved = self.evacuate(reference);
-        if moved != reference {
-            self.memory.store_u32(slot, moved.bits());
+        let Some(object) = reference.as_object() else {
+            return;
+        };
+        if self.heap.pages.at(object.offset()) != self.from_space {
+            self.mark_in_place(reference, object);
+            return;
         }
+        self.memory.prefetch(object.offset());
+        if let Some((object, slot)) = self.found.push((object, slot)) {
+            self.forward(object, slot);
+        }
+    }
+
+    /// Has a slot refer to where its object, which lies in fromspace, is after the collection.
+    #[inline(always)]
+    fn forward(&mut self, object: ObjectRef, slot: u32) {
+        let moved = self.moved(object);
+        self.memory.store_u32(slot, moved.bits());
     }
 
     /// Where `reference` leads after the collection, copying what it leads to if need be.
@@ -182,6 +219,12 @@ impl<'a, M: Memory> Evacuation<'a, M> {
             self.mark_in_place(reference, object);
             return reference;
         }
+        self.moved(object)
+    }
+
+    /// Where an object of fromspace lies after the collection.
+    #[inline(always)]
+    fn moved(&mut self, object: ObjectRef) -> GcRef {
         let header = Header::read(self.memory, object);
         match header.gc_word() {
             0 => self.copy(object, header),
@@ -209,11 +252,12 @@ impl<'a, M: Memory> Evacuation<'a, M> {
     #[inline(always)]
     fn copy(&mut self, object: ObjectRef, header: Header) -> GcRef {
         let shape = self.types.shape(header.type_id());
-        let bytes = match object_bytes(self.memory, shape, object) {
-            Ok(bytes) => bytes,
-            Err(corruption) => {
-                self.corruption.get_or_insert(corruption);
-                return object.to_ref();
+        let bytes = if shape.kind == ShapeKind::Struct {
+            shape.size_bytes
+        } else {
+            match self.bytes_of_other(shape, object) {
+                Some(bytes) => bytes,
+                None => return object.to_ref(),
             }
         };
         if bytes > self.limit - self.cursor && !self.open_chunk(object, bytes) {
@@ -221,12 +265,25 @@ impl<'a, M: Memory> Evacuation<'a, M> {
         }
         let to = self.cursor;
         self.cursor += bytes;
-        self.copied.bytes += u64::from(bytes);
         self.copied.objects += 1;
-        copy_words(self.memory, object.offset(), to, bytes);
+        // Its collector's word is zero, as in a new object.
+        self.memory.store_u64(to, header.bits());
+        copy_body(self.memory, object.offset(), to, bytes);
         self.memory.store_u32(object.offset() + GC_WORD_OFFSET, to);
         self.note(object);
         GcRef::from_bits(to)
+    }
+
+    /// Bytes of an object that is no struct; notes the corruption where it is no array either.
+    #[inline(never)]
+    fn bytes_of_other(&mut self, shape: &Shape, object: ObjectRef) -> Option<u32> {
+        match object_bytes(self.memory, shape, object) {
+            Ok(bytes) => Some(bytes),
+            Err(corruption) => {
+                self.corruption.get_or_insert(corruption);
+                None
+            }
+        }
     }
 
     /// Takes note that `object` was reached, if somebody waits for that.
@@ -278,7 +335,7 @@ impl<'a, M: Memory> Evacuation<'a, M> {
             start,
             cursor,
             limit,
-            copied,
+            mut copied,
             ..
         } = self;
         let chunk_bytes = heap.pool.chunk_bytes();
@@ -296,6 +353,7 @@ impl<'a, M: Memory> Evacuation<'a, M> {
                 pages.set_range(object.offset(), bytes, page_kind::FREE);
             });
         heap.closed_bytes = to.iter().map(|chunk| u64::from(chunk.filled_bytes())).sum();
+        copied.bytes = heap.closed_bytes + u64::from(cursor - start);
         heap.closed = to;
         heap.open = (cursor != 0).then_some(start);
         heap.limit = limit;
@@ -325,14 +383,14 @@ impl<M: Memory> WeakPhase for Evacuation<'_, M> {
     }
 }
 
-/// Copies an object, a multiple of eight bytes: word by word where it is small.
+/// Copies an object but for its header, a multiple of eight bytes: word by word where it is small.
 #[inline(always)]
-fn copy_words(memory: &mut impl Memory, from: u32, to: u32, bytes: u32) {
+fn copy_body(memory: &mut impl Memory, from: u32, to: u32, bytes: u32) {
     if bytes > 64 {
-        memory.copy(from, to, bytes);
+        memory.copy(from + HEADER_BYTES, to + HEADER_BYTES, bytes - HEADER_BYTES);
         return;
     }
-    let mut at = 0;
+    let mut at = HEADER_BYTES;
     while at < bytes {
         let word = memory.load_u64(from.wrapping_add(at));
         memory.store_u64(to.wrapping_add(at), word);

@@ -18,14 +18,13 @@
 //! block, so it is entered once; what it takes is in the count table from then on. Counts that do not
 //! add up are corruption.
 
-use crate::ahead::Ahead;
 use crate::blocks::visit_free;
 use crate::counts::{Entry, Released};
 use crate::heap::{DrcHeap, page_kind};
 use windrow_core::{
-    CollectionClient, Corruption, GcRef, Header, HeapError, LogBits, Memory, ObjectRef, RootKind,
-    RootVisitor, TypeTables, Watched, WeakPhase, Zeal, dies_in_collections_only, load_ref,
-    object_bytes, slots, slots_of_known_size,
+    Ahead, CollectionClient, Corruption, GcRef, Header, HeapError, LogBits, Memory, ObjectRef,
+    RootKind, RootVisitor, TypeTables, Watched, WeakPhase, Zeal, dies_in_collections_only,
+    load_ref, object_bytes, slots, slots_of_known_size,
 };
 
 /// The work a collection spends on the dead of the old: about a millisecond, see
@@ -149,7 +148,7 @@ impl<'a, M: Memory> Counting<'a, M> {
         };
         self.heap.counts.prefetch(object);
         self.memory.prefetch(object.offset());
-        if let Some((object, slot)) = self.found.pass(Some((object, slot))) {
+        if let Some((object, slot)) = self.found.push((object, slot)) {
             self.retain_now(object, slot);
         }
     }

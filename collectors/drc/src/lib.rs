@@ -28,7 +28,6 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
-mod ahead;
 mod counts;
 mod blocks;
 mod heap;

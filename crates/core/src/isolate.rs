@@ -35,7 +35,8 @@ use crate::stats::Statistics;
 use crate::weak::WeakTables;
 use crate::{
     AllocSpec, CodeAbi, GrowthPolicy, HEAP_END, HeapError, HeapLimits, HeapMemory, LogBits, Memory,
-    MemoryKind, MemoryPool, MutatorAbi, MutatorState, StateBlock, Watched, WriteBarrier, Zeal,
+    MemoryKind, MemoryPool, MutatorAbi, MutatorState, Pace, StateBlock, Watched, WriteBarrier,
+    Zeal,
 };
 use std::any::Any;
 use std::cell::OnceCell;
@@ -43,6 +44,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// Tells an isolate from every other there ever was in this process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -142,6 +144,10 @@ pub struct Isolate {
     watched: Watched,
     /// What the heap said last: a poisoned one is not asked.
     usage: Usage,
+    /// When the last collection ended, or else the isolate was made; what survived it.
+    collected_at: Instant,
+    survived_bytes: u64,
+    pace: Pace,
     allocations_until_zeal: u32,
     /// How many open scopes forbid collections.
     no_gc_scopes: u32,
@@ -226,6 +232,9 @@ impl Isolate {
             weak: WeakTables::default(),
             watched,
             usage: Usage::default(),
+            collected_at: Instant::now(),
+            survived_bytes: 0,
+            pace: Pace::default(),
             allocations_until_zeal: config.zeal.collect_every,
             no_gc_scopes: 0,
             poisoned: OnceCell::new(),

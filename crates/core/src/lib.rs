@@ -19,6 +19,7 @@ mod memory;
 mod mutator;
 mod activation;
 mod abi;
+mod ahead;
 mod roots;
 mod collector;
 mod trace;
@@ -63,6 +64,7 @@ mod error;
 
 pub use abi::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
 pub use activation::{Activation, Activations, ActivationsAside};
+pub use ahead::Ahead;
 pub use chunks::ChunkPool;
 pub use collector::{
     AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,
@@ -96,6 +98,7 @@ pub use registry::{MAX_SUBTYPE_DEPTH, TypeError, TypeInfo, TypeRegistry};
 pub use roots::{ActivationList, RootKind, RootSource, RootVisitor};
 pub use shape::{DISPLAY_DEPTH, Display, Shape, ShapeKind, TypeTables};
 pub use side_table::{SideTable, TableEntry};
+pub(crate) use sizing::Pace;
 pub use sizing::{GrowthPolicy, HeapLimits};
 pub use snapshot::{SnapshotError, SnapshotSummary};
 pub use stats::{PauseHistogram, Statistics};

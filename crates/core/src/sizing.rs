@@ -1,9 +1,21 @@
 //! How large a heap may be, and how much it may allocate before it collects again.
 //!
-//! A heap collects when its budget is spent. After a collection the budget is set anew from what
-//! survived: room in proportion to the live data, so that each byte allocated costs at most a
-//! constant amount of tracing, and never less than a floor, so that a small heap does not collect
-//! all the time. The hard limit on committed bytes cuts either short.
+//! A heap collects when its budget is spent, and then gets another. Free space saves collections: with
+//! `E` bytes of it, a program that allocates `g` bytes a second collects `g / E` times a second, and if
+//! each collection takes `t` seconds, `g * t / E` is what collecting adds to the program's own time.
+//! Another byte saves `g * t / E^2` of that, so where memory for which the program would wait as long
+//! as it runs is worth `K` bytes, space is worth its price up to
+//!
+//! ```text
+//! E = sqrt(K * g * t)
+//! ```
+//! This is the square-root rule of Kirisame, Shenoy and Panchekha ("Optimal Heap Limits for Reducing
+//! Browser Memory Use", OOPSLA 2022), who call the price `1 / K`. `g`, and `t` for each live byte, are
+//! measured, and smoothed. `E` is kept between two multiples of the live data, whatever the clock says,
+//! so that tracing a byte is paid for by bytes allocated; and above a floor, so that a small heap does
+//! not collect all the time. The hard limit on committed bytes cuts all of it short.
+
+use std::time::Duration;
 
 /// Sizes of one heap, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +40,7 @@ impl Default for HeapLimits {
     }
 }
 
-/// How much to allocate between collections.
+/// How much to allocate between collections; see the source of this module for the rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(
     feature = "serde",
@@ -38,29 +50,102 @@ impl Default for HeapLimits {
 pub struct GrowthPolicy {
     /// The floor of free space after a collection, in bytes.
     pub min_free_bytes: u64,
-    /// Free space after a collection, as a percentage of the live bytes.
+    /// The least free space after a collection, as a percentage of the live bytes.
     pub free_percent_of_live: u32,
+    /// The most, likewise. Where it is not above the least, nothing is measured: the same program
+    /// collects at the same allocations each time.
+    pub max_free_percent_of_live: u32,
+    /// How many bytes of free space a program may take for not spending as much time again as it runs.
+    pub worth_bytes: u64,
 }
 
 impl Default for GrowthPolicy {
-    /// Room for one and a half times the live data, and at least 2 MiB.
+    /// Room for once to three times the live data, at least 2 MiB, and more if 32 MiB of it would save as
+    /// much time as the program takes.
     fn default() -> Self {
         Self {
             min_free_bytes: 2 << 20,
-            free_percent_of_live: 150,
+            free_percent_of_live: 100,
+            max_free_percent_of_live: 300,
+            worth_bytes: 32 << 20,
         }
     }
 }
 
+/// How fast a program allocates, and what it costs to collect: of late.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    allocated_per_second: f64,
+    seconds_per_live_byte: f64,
+}
+
+impl Pace {
+    /// Takes account of a collection that took `pause` and left `live_bytes`, after the program had
+    /// `allocated_bytes` in the time `between`. What was before counts for half.
+    pub(crate) fn record(
+        &mut self,
+        allocated_bytes: u64,
+        between: Duration,
+        live_bytes: u64,
+        pause: Duration,
+    ) {
+        let smooth = |before: &mut f64, now: f64| {
+            *before = if *before == 0.0 {
+                now
+            } else {
+                (*before + now) / 2.0
+            };
+        };
+        let between = between.as_secs_f64().max(1e-9);
+        smooth(
+            &mut self.allocated_per_second,
+            allocated_bytes as f64 / between,
+        );
+        let cost = pause.as_secs_f64() / live_bytes.max(1) as f64;
+        smooth(&mut self.seconds_per_live_byte, cost);
+    }
+}
+
 impl GrowthPolicy {
-    /// Bytes to allocate before the next collection, given what survived the last.
+    /// Always the same percentage of the live bytes, above a floor.
+    #[must_use]
+    pub const fn proportional(min_free_bytes: u64, free_percent_of_live: u32) -> Self {
+        Self {
+            min_free_bytes,
+            free_percent_of_live,
+            max_free_percent_of_live: free_percent_of_live,
+            worth_bytes: 0,
+        }
+    }
+
+    /// The least to allocate before the next collection, given what survived the last.
     #[must_use]
     pub fn budget_bytes(&self, live_bytes: u64) -> u64 {
-        let proportional = u128::from(live_bytes) * u128::from(self.free_percent_of_live) / 100;
-        u64::try_from(proportional)
-            .unwrap_or(u64::MAX)
-            .max(self.min_free_bytes)
+        percent(live_bytes, self.free_percent_of_live).max(self.min_free_bytes)
     }
+
+    /// What to allocate before the next collection.
+    pub(crate) fn balanced_bytes(&self, live_bytes: u64, pace: &Pace) -> u64 {
+        let least = self.budget_bytes(live_bytes);
+        let most = percent(live_bytes, self.max_free_percent_of_live);
+        if most <= least {
+            return least;
+        }
+        let pause = pace.seconds_per_live_byte * live_bytes as f64;
+        let worth = (self.worth_bytes as f64 * pace.allocated_per_second * pause).sqrt();
+        // More than fits, or no number at all, is cut to the bounds.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates, and a fraction of a byte is nothing"
+        )]
+        let worth = worth as u64;
+        worth.clamp(least, most)
+    }
+}
+
+fn percent(bytes: u64, percent: u32) -> u64 {
+    u64::try_from(u128::from(bytes) * u128::from(percent) / 100).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -69,12 +154,41 @@ mod tests {
 
     #[test]
     fn budgets_follow_live_data_above_a_floor() {
-        let policy = GrowthPolicy {
-            min_free_bytes: 1000,
-            free_percent_of_live: 150,
-        };
+        let policy = GrowthPolicy::proportional(1000, 150);
         assert_eq!(policy.budget_bytes(0), 1000);
         assert_eq!(policy.budget_bytes(10_000), 15_000);
         assert_eq!(policy.budget_bytes(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn free_space_goes_with_the_root_of_what_collecting_costs() {
+        const MIB: u64 = 1 << 20;
+        let policy = GrowthPolicy::default();
+        let budget = |pause_ms| {
+            let mut pace = Pace::default();
+            let (between, pause) = (Duration::from_millis(100), Duration::from_millis(pause_ms));
+            pace.record(64 * MIB, between, 32 * MIB, pause);
+            policy.balanced_bytes(32 * MIB, &pace)
+        };
+        // sqrt(32 MiB * 640 MiB/s * 0.1 s), and four times the cost for twice the space.
+        assert_eq!(budget(100).div_ceil(MIB), 46);
+        assert_eq!(budget(400).div_ceil(MIB), 91);
+        assert_eq!(budget(0), 32 * MIB);
+        assert_eq!(budget(1_000_000), 96 * MIB);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_stays_between_the_bounds() {
+        let policy = GrowthPolicy::default();
+        let mut pace = Pace::default();
+        assert_eq!(policy.balanced_bytes(0, &pace), 2 << 20);
+        for (allocated, live) in [(0, 0), (u64::MAX, 1), (1, u64::MAX)] {
+            pace.record(allocated, Duration::ZERO, live, Duration::MAX);
+            for live in [0, 1, 5 << 20, u64::MAX] {
+                let budget = policy.balanced_bytes(live, &pace);
+                assert!(budget >= policy.budget_bytes(live));
+                assert!(budget <= percent(live, 300).max(policy.min_free_bytes));
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::roots::{ActivationList, RootKind, RootSource, RootVisitor};
 use crate::weak::phase;
 use crate::{Corruption, GcRef, HEAP_END, HeapError, Memory, ObjectRef};
 use std::cell::OnceCell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Isolate {
     /// Collects, with nothing in flight.
@@ -43,6 +43,7 @@ impl Isolate {
         }
         let mut watch = self.watch_collection(kind);
         let start = Instant::now();
+        let between = start.duration_since(self.collected_at);
         let mut dead = DeadValues::default();
         // Should a root source panic, this stays.
         self.poisoned = OnceCell::from(HeapError::CollectionCutShort);
@@ -55,7 +56,11 @@ impl Isolate {
         let result =
             left.and_then(|()| self.run_collection(kind, in_flight, &mut dead, &mut watch));
         self.poisoned.take();
-        let pause = start.elapsed();
+        if result.is_ok() {
+            self.set_next_budget(between, start.elapsed(), &mut watch);
+        }
+        self.collected_at = Instant::now();
+        let pause = self.collected_at.duration_since(start);
         end_of(&mut watch, Phase::Reclaim);
         match kind {
             CollectionKind::Automatic => self.stats.automatic_collections += 1,
@@ -139,12 +144,28 @@ impl Isolate {
         let after = self.heap.usage(&heap_context!(self));
         self.stats.reclaimed_bytes += before.occupied_bytes.saturating_sub(after.occupied_bytes);
         self.stats.live_bytes = after.occupied_bytes;
-        let budget = self.config.growth.budget_bytes(after.occupied_bytes);
+        Ok(())
+    }
+
+    /// After a collection of the heap as `self.usage` has it, which took `pause`.
+    fn set_next_budget(
+        &mut self,
+        between: Duration,
+        pause: Duration,
+        watch: &mut Option<CollectionWatch>,
+    ) {
+        let live = self.stats.live_bytes;
+        let allocated = self
+            .usage
+            .occupied_bytes
+            .saturating_sub(self.survived_bytes);
+        self.survived_bytes = live;
+        self.pace.record(allocated, between, live, pause);
+        let budget = self.config.growth.balanced_bytes(live, &self.pace);
         self.heap.set_budget(&mut heap_context!(self), budget);
         if let Some(watch) = watch {
             watch.budget_bytes = budget;
         }
-        Ok(())
     }
 
     /// Allocates `bytes` with `header`, collecting and growing as needed; `in_flight` references

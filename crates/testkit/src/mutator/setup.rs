@@ -25,10 +25,7 @@ pub(super) fn isolate_config(
         initial_bytes: config.initial_bytes,
         max_bytes: config.max_bytes,
     };
-    made.growth = GrowthPolicy {
-        min_free_bytes: config.min_free_bytes,
-        free_percent_of_live: config.free_percent_of_live,
-    };
+    made.growth = GrowthPolicy::proportional(config.min_free_bytes, config.free_percent_of_live);
     made.zeal = Zeal {
         collect_every: config.zeal_every,
         poison: config.zeal_poison,
