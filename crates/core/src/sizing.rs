@@ -60,12 +60,12 @@ pub struct GrowthPolicy {
 }
 
 impl Default for GrowthPolicy {
-    /// Room for once to three times the live data, at least 2 MiB, and more if 32 MiB of it would save as
-    /// much time as the program takes.
+    /// Room for one and a half to three times the live data, as far as it is worth it where 32 MiB are worth
+    /// as much time as the program takes; and at least 2 MiB.
     fn default() -> Self {
         Self {
             min_free_bytes: 2 << 20,
-            free_percent_of_live: 100,
+            free_percent_of_live: 150,
             max_free_percent_of_live: 300,
             worth_bytes: 32 << 20,
         }
@@ -170,10 +170,10 @@ mod tests {
             pace.record(64 * MIB, between, 32 * MIB, pause);
             policy.balanced_bytes(32 * MIB, &pace)
         };
-        // sqrt(32 MiB * 640 MiB/s * 0.1 s), and four times the cost for twice the space.
-        assert_eq!(budget(100).div_ceil(MIB), 46);
-        assert_eq!(budget(400).div_ceil(MIB), 91);
-        assert_eq!(budget(0), 32 * MIB);
+        // sqrt(32 MiB * 640 MiB/s * 0.12 s), and thrice the cost for a bit less than twice the space.
+        assert_eq!(budget(120).div_ceil(MIB), 50);
+        assert_eq!(budget(360).div_ceil(MIB), 86);
+        assert_eq!(budget(0), 48 * MIB);
         assert_eq!(budget(1_000_000), 96 * MIB);
     }
 

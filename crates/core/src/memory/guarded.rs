@@ -71,6 +71,11 @@ const SPACE: (usize, usize) = (
     SPACE_BYTES - PAGE_BYTES as usize + GUARD_BYTES as usize,
 );
 
+/// From this offset on memory that becomes usable is brought into being at once, by so many bytes at most:
+/// a chunk is soon full, a large object may stay empty.
+const POPULATED_FROM: u64 = 8 << 20;
+const POPULATED_AT_ONCE: usize = 256 << 10;
+
 impl Mapping {
     /// A new mapping, its protections set.
     ///
@@ -264,8 +269,21 @@ impl Memory for Guarded {
         prefetch(self.at(at).cast());
     }
 
-    /// Costs nothing: the pages are there and come into being when they are written.
+    /// The pages are there, and come into being when they are written: one by one while the heap is small,
+    /// and from then on here, where they are not too many, which spares the system's entry for each.
     fn grow_to(&mut self, end: u64) -> Result<(), HeapError> {
+        let new = self.end.max(POPULATED_FROM)..end.min(SPACE_BYTES as u64);
+        let bytes = usize::try_from(new.end.saturating_sub(new.start)).unwrap_or(0);
+        if let Ok(start) = u32::try_from(new.start)
+            && (1..=POPULATED_AT_ONCE).contains(&bytes)
+        {
+            // SAFETY: pages inside the mapping past the first; their contents stay. A refusal, as by
+            // systems that know nothing of it, changes nothing.
+            let _ = unsafe {
+                let pages = self.at(start).cast::<c_void>();
+                rustix::mm::madvise(pages, bytes, Advice::LinuxPopulateWrite)
+            };
+        }
         self.end = self.end.max(end.min(SPACE_BYTES as u64));
         Ok(())
     }
