@@ -106,6 +106,9 @@ impl Pace {
     }
 }
 
+/// Where little is live, a multiple of it says nothing: so many times the floor may be free all the same.
+const SMALL_FLOORS: u64 = 2;
+
 impl GrowthPolicy {
     /// Always the same percentage of the live bytes, above a floor.
     #[must_use]
@@ -127,10 +130,11 @@ impl GrowthPolicy {
     /// What to allocate before the next collection.
     pub(crate) fn balanced_bytes(&self, live_bytes: u64, pace: &Pace) -> u64 {
         let least = self.budget_bytes(live_bytes);
-        let most = percent(live_bytes, self.max_free_percent_of_live);
-        if most <= least {
+        if self.max_free_percent_of_live <= self.free_percent_of_live {
             return least;
         }
+        let small = self.min_free_bytes.saturating_mul(SMALL_FLOORS);
+        let most = percent(live_bytes, self.max_free_percent_of_live).max(small);
         let pause = pace.seconds_per_live_byte * live_bytes as f64;
         let worth = (self.worth_bytes as f64 * pace.allocated_per_second * pause).sqrt();
         // More than fits, or no number at all, is cut to the bounds.
@@ -187,7 +191,7 @@ mod tests {
             for live in [0, 1, 5 << 20, u64::MAX] {
                 let budget = policy.balanced_bytes(live, &pace);
                 assert!(budget >= policy.budget_bytes(live));
-                assert!(budget <= percent(live, 300).max(policy.min_free_bytes));
+                assert!(budget <= percent(live, 300).max(2 * policy.min_free_bytes));
             }
         }
     }
