@@ -12,13 +12,23 @@ use windrow::{CollectorKind, Config, MemoryKind, Val, Zeal};
 use windrow_wasm::{EngineOptions, Unwinder};
 
 /// Sizes for runs that collect at every allocation: some thousand collections each at most.
-const UNDER_ZEAL: [(&str, i32); 6] = [
+const UNDER_ZEAL: [(&str, i32); 16] = [
     ("alloc", 1000),
+    ("arrays", 200),
     ("binary-trees", 6),
     ("churn", 200),
     ("cycles", 200),
     ("deep", 1000),
+    ("floats", 100),
+    ("gcbench", 4),
     ("lists", 150),
+    ("matrix", 40),
+    ("nqueens", 6),
+    ("polymorphic", 1000),
+    ("quads", 3),
+    ("queue", 50),
+    ("splay", 30),
+    ("strings", 500),
 ];
 
 /// A call of `run(n)` and what it returns.
