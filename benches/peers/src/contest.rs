@@ -3,7 +3,7 @@
 use crate::args::{Args, Clock};
 use crate::contestant::{self, Contestant};
 use crate::error::Error;
-use crate::figures::Spread;
+use crate::figures::{Spread, geometric_mean};
 use crate::job::{Done, Kind};
 use crate::machine::Machine;
 use crate::process::{self, Failure};
@@ -81,6 +81,24 @@ impl Row {
     pub(crate) fn base(&self) -> Option<&Cell> {
         self.cells.get(self.base)
     }
+}
+
+/// A geometric mean of ratios, and of how many.
+pub(crate) struct Mean {
+    pub(crate) ratio: f64,
+    pub(crate) count: usize,
+}
+
+/// The mean of a contestant's ratios over the rows that are wanted; `None` if it has none there.
+pub(crate) fn mean(rows: &[Row], index: usize, wants: impl Fn(&Row) -> bool) -> Option<Mean> {
+    let rows = rows.iter().filter(|row| wants(row));
+    let ratios: Vec<f64> = rows
+        .filter_map(|row| Some(row.ratio(row.cells.get(index)?)?.median))
+        .collect();
+    Some(Mean {
+        ratio: geometric_mean(&ratios)?,
+        count: ratios.len(),
+    })
 }
 
 /// Holds the contest that the command line asks for.

@@ -1,7 +1,7 @@
 //! What was measured, as JSON. Keys carry their units.
 
 use crate::args::{Args, Clock};
-use crate::contest::{Cell, Row};
+use crate::contest::{Cell, Row, mean};
 use crate::contestant::Contestant;
 use crate::error::Error;
 use crate::figures::Spread;
@@ -70,7 +70,7 @@ pub(crate) fn write(
         .iter()
         .enumerate()
         .filter_map(|(index, contestant)| {
-            let mean = crate::table::mean(rows, index, |_| true)?;
+            let mean = mean(rows, index, |_| true)?;
             Some((contestant.name.as_str(), mean.ratio))
         });
     let record = Record {

@@ -1,10 +1,10 @@
 //! Progress and results, for people.
 
 use crate::args::Args;
-use crate::contest::{Cell, Row};
+use crate::contest::{Cell, Row, mean};
 use crate::contestant::Contestant;
 use crate::error::Error;
-use crate::figures::{Spread, geometric_mean};
+use crate::figures::Spread;
 use crate::machine::Machine;
 use crate::programs::Program;
 use std::collections::BTreeSet;
@@ -129,24 +129,6 @@ fn with_ends(median: f64, min: f64, max: f64, digits: usize) -> String {
         return format!("{median:.digits$}");
     }
     format!("{median:.digits$} ({min:.digits$}-{max:.digits$})")
-}
-
-/// A geometric mean of ratios, and of how many.
-pub(crate) struct Mean {
-    pub(crate) ratio: f64,
-    count: usize,
-}
-
-/// The mean of a contestant's ratios over the rows that are wanted.
-pub(crate) fn mean(rows: &[Row], index: usize, wants: impl Fn(&Row) -> bool) -> Option<Mean> {
-    let rows = rows.iter().filter(|row| wants(row));
-    let ratios: Vec<f64> = rows
-        .filter_map(|row| Some(row.ratio(row.cells.get(index)?)?.median))
-        .collect();
-    Some(Mean {
-        ratio: geometric_mean(&ratios)?,
-        count: ratios.len(),
-    })
 }
 
 /// Means, memory, and why cells are empty.
