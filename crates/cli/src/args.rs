@@ -31,7 +31,8 @@ Results are printed one to a line.
 A program that exports `_start` is a WASI command (preview 1) unless --invoke names another export.
 It gets the arguments as they are; those that look like options follow `--`. Of the environment it
 sees what --env gives it, and of the file system the directories that --dir gives it, to read and to
-write. The markers `start` and `end` of the module `bench` do nothing.
+write. What passes between calls of `start` and `end` of the module `bench` is in --stats-json, as
+marked_seconds.
 
 Sizes are whole numbers of bytes, or carry a unit: 64KiB, 8MiB, 1GiB.
 

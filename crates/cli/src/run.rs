@@ -179,7 +179,7 @@ fn execute(
     let mut linker = args.host.linker(&engine).map_err(unusable)?;
     let libraries = preload::compile(&engine, &args.preload)?;
     let _deadline = limit(args, &engine, &mut store)?;
-    wasi::add_to_linker(&mut linker, args)?;
+    let marks = wasi::add_to_linker(&mut linker, args)?;
     preload::instantiate(libraries, args.host, &mut linker, &mut store)?;
     let instance = linker.instantiate(&mut store, &module);
     let load_time = started.elapsed();
@@ -217,6 +217,7 @@ fn execute(
         trapped: !matches!(stopped, None | Some(Failure::Exit(_))),
         load_time,
         run_time,
+        marked: marks.marked(),
         statistics: store.stats(),
     };
     let snapshot = match snapshot {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::time::Duration;
 use windrow::jit::RootKind;
 use windrow::{Bytes, Statistics};
+use windrow_wasm::bench::Marked;
 
 /// A finished run: what was asked for, how it ended, and the heap's own accounts.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) load_time: Duration,
     /// Time in the call.
     pub(crate) run_time: Duration,
+    /// What the program marked with `bench.start` and `bench.end`, if it did.
+    pub(crate) marked: Option<Marked>,
     /// The heap's accounts at the end.
     pub(crate) statistics: Statistics,
 }
@@ -55,6 +58,8 @@ struct Json<'a> {
     outcome: &'static str,
     load_seconds: f64,
     run_seconds: f64,
+    marked_seconds: Option<f64>,
+    marked_gc_seconds: Option<f64>,
     #[serde(flatten)]
     statistics: &'a Statistics,
     roots_visited: u64,
@@ -63,11 +68,15 @@ struct Json<'a> {
 impl Report {
     /// The report as one JSON object.
     pub(crate) fn json(&self) -> String {
+        let seconds =
+            |part: fn(Marked) -> Duration| self.marked.map(|marked| part(marked).as_secs_f64());
         let json = Json {
             setup: &self.setup,
             outcome: if self.trapped { "trap" } else { "returned" },
             load_seconds: self.load_time.as_secs_f64(),
             run_seconds: self.run_time.as_secs_f64(),
+            marked_seconds: seconds(|marked| marked.time),
+            marked_gc_seconds: seconds(|marked| marked.gc_time),
             statistics: &self.statistics,
             roots_visited: self.statistics.roots_visited(),
         };
@@ -218,6 +227,7 @@ mod tests {
             trapped: true,
             load_time,
             run_time,
+            marked: None,
             statistics,
         }
     }
@@ -233,6 +243,7 @@ mod tests {
         assert_eq!(json["roots_visited_by_kind"]["frame"], 0);
         assert_eq!(json["pauses"]["count"], 1);
         assert_eq!(json["run_seconds"], 2.0);
+        assert!(json["marked_seconds"].is_null());
     }
 
     #[test]

@@ -5,8 +5,9 @@ use crate::error::Failure;
 use std::path::PathBuf;
 use std::str::FromStr;
 use windrow::FuncType;
+use windrow_wasm::Linker;
+use windrow_wasm::bench::{self, Marks};
 use windrow_wasm::wasi::{self, WasiBuilder, WasiCtx};
-use windrow_wasm::{Linker, bench};
 
 /// A directory of the host, and its name for the program: `HOST::GUEST`, or one name for both.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,14 +57,14 @@ pub(crate) fn is_command(start: &FuncType) -> bool {
     start.params.is_empty()
 }
 
-/// Defines what programs can import on any host: WASI, and the markers of `bench`.
+/// Defines what programs can import on any host: WASI, and the markers of `bench`, whose times are in
+/// the result.
 ///
 /// # Errors
 /// [`Failure::Input`] for a directory that cannot be opened, and strings no program can be given.
-pub(crate) fn add_to_linker(linker: &mut Linker, args: &RunArgs) -> Result<(), Failure> {
+pub(crate) fn add_to_linker(linker: &mut Linker, args: &RunArgs) -> Result<Marks, Failure> {
     wasi::add_to_linker(linker, context(args)?);
-    bench::add_to_linker(linker);
-    Ok(())
+    Ok(bench::add_to_linker(linker))
 }
 
 /// What the program sees: the streams of this process, its own name and, for a command, the

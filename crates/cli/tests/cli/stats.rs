@@ -71,3 +71,28 @@ fn a_trap_leaves_its_statistics_too() {
     assert_eq!(stats["outcome"], "trap");
     assert!(stats["allocated_bytes"].as_u64().unwrap() > 0);
 }
+
+#[test]
+fn the_part_a_program_marks_has_a_time_of_its_own() {
+    let text = r#"(module
+        (import "bench" "start" (func $start))
+        (import "bench" "end" (func $end))
+        (type $box (struct (field i32)))
+        (func (export "marked") (call $start) (drop (struct.new $box (i32.const 1))) (call $end))
+        (func (export "begun") (call $start)))"#;
+    let file = TempFile::new("marks.wat", text);
+    let json = TempFile::new("stats.json", "");
+    let path = json.path().to_str().unwrap();
+    let stats = |export: &str| -> Value {
+        let line = format!("--invoke {export} --zeal 1 --collector copying --stats-json {path}");
+        assert_eq!(run(file.path(), &line).returned(), "");
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let marked = stats("marked");
+    let seconds = |key: &str| marked[key].as_f64().unwrap();
+    assert!(seconds("marked_seconds") < seconds("run_seconds"));
+    assert!(seconds("marked_gc_seconds") > 0.0);
+    assert!(seconds("marked_gc_seconds") < seconds("marked_seconds"));
+    let begun = stats("begun");
+    assert!(begun["marked_seconds"].is_null() && begun["marked_gc_seconds"].is_null());
+}
