@@ -348,10 +348,9 @@ impl<'a, M: Memory> Evacuation<'a, M> {
             heap.pool.give(chunk.start);
         }
         let pages = &mut heap.pages;
-        heap.large
-            .sweep(memory, heap.pool.space(), |object, bytes| {
-                pages.set_range(object.offset(), bytes, page_kind::FREE);
-            });
+        heap.large.sweep(heap.pool.space(), |object, bytes| {
+            pages.set_range(object.offset(), bytes, page_kind::FREE);
+        });
         heap.closed_bytes = to.iter().map(|chunk| u64::from(chunk.filled_bytes())).sum();
         copied.bytes = heap.closed_bytes + u64::from(cursor - start);
         heap.closed = to;

@@ -246,6 +246,9 @@ impl GcHeap for CopyingHeap {
         let keep = chunks + self.chunks_to_keep(chunks);
         self.pool
             .trim(cx.memory, usize::try_from(keep).unwrap_or(usize::MAX));
+        let room = self.max_bytes.saturating_sub(self.committed_bytes(chunks));
+        let keep_bytes = self.budget_bytes.min(room);
+        self.large.trim(cx.memory, self.pool.space(), keep_bytes);
     }
 
     fn usage(&self, cx: &HeapContext<'_>) -> Usage {

@@ -405,7 +405,7 @@ impl<'a, M: Memory> Counting<'a, M> {
             ..
         } = &mut *self.heap;
         counts.clear(object.offset(), 1);
-        large.free(self.memory, blocks.pool.space(), object, |object, bytes| {
+        large.free(blocks.pool.space(), object, |object, bytes| {
             pages.set_range(object.offset(), bytes, page_kind::FREE);
         });
     }

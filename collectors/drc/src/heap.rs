@@ -323,7 +323,7 @@ impl DrcHeap {
         match object {
             Ok(Some(object)) if self.cover_large(object, bytes).is_err() => {
                 let space = self.blocks.pool.space();
-                self.large.free(memory, space, object, |_, _| ());
+                self.large.free(space, object, |_, _| ());
                 Err(AllocError::Exhausted)
             }
             Ok(Some(object)) => {
@@ -406,6 +406,9 @@ impl GcHeap for DrcHeap {
         self.blocks
             .pool
             .trim(cx.memory, usize::try_from(keep).unwrap_or(usize::MAX));
+        let keep_bytes = bytes.min(room.saturating_sub(bytes));
+        self.large
+            .trim(cx.memory, self.blocks.pool.space(), keep_bytes);
     }
 
     fn usage(&self, cx: &HeapContext<'_>) -> Usage {

@@ -82,6 +82,24 @@ impl PageSpace {
         Some(start)
     }
 
+    /// Shows the free parts of a run.
+    pub fn visit_free(&self, start: u32, pages: u32, mut visit: impl FnMut(u32, u32)) {
+        let end = start + pages;
+        let mut part = |first: u32, last: u32| {
+            let (first, last) = (first.max(start), last.min(end));
+            if first < last {
+                visit(first, last - first);
+            }
+        };
+        part(self.frontier, Self::END);
+        for (first, len) in self.free.range(..end).rev() {
+            if first + len <= start {
+                break;
+            }
+            part(*first, first + len);
+        }
+    }
+
     /// Gives a run back.
     pub fn give(&mut self, start: u32, pages: u32) {
         let (mut start, mut pages) = (start, pages);
@@ -133,6 +151,30 @@ mod tests {
             }
             prop_assert_eq!(space.untouched(), before, "everything was joined again");
         }
+    }
+
+    #[test]
+    fn free_parts_of_a_run_are_those_not_taken_again() {
+        let mut space = PageSpace::new();
+        let run = space.take(10, 0).unwrap();
+        let behind = space.take(1, 0).unwrap();
+        let free = |space: &PageSpace| {
+            let mut parts = Vec::new();
+            space.visit_free(run, 10, |start, pages| parts.push((start - run, pages)));
+            parts
+        };
+        assert_eq!(free(&space), []);
+        space.give(run, 10);
+        assert_eq!(free(&space), [(0, 10)]);
+        let taken: Vec<u32> = (0..10).map(|_| space.take(1, 0).unwrap()).collect();
+        for page in [2, 3, 7] {
+            space.give(taken[page], 1);
+        }
+        assert_eq!(free(&space), [(7, 1), (2, 2)]);
+        space.give(behind, 1);
+        space.give(taken[9], 1);
+        space.give(taken[8], 1);
+        assert_eq!(free(&space), [(7, 3), (2, 2)]);
     }
 
     #[test]
