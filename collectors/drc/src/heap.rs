@@ -84,6 +84,8 @@ pub(crate) struct DrcHeap {
     overflow_cursor: u32,
     /// Whether gaps inside lines may be handed out: after a backup trace.
     may_fill_gaps: bool,
+    /// Bytes of counted objects when the last collection began.
+    old_before: u64,
     /// Counted bytes at which a backup trace is due.
     trace_bytes: u64,
     budget_bytes: u64,
@@ -115,6 +117,7 @@ impl DrcHeap {
             overflow: EMPTY,
             overflow_cursor: 0,
             may_fill_gaps: false,
+            old_before: 0,
             trace_bytes: MIN_TRACE_BYTES,
             budget_bytes: 0,
             max_bytes: limits.max_bytes.min(ADDRESSABLE_BYTES),
@@ -372,6 +375,7 @@ impl GcHeap for DrcHeap {
     ) -> Result<(), HeapError> {
         let traces =
             kind == CollectionKind::Full || !self.is_logged || self.old_bytes() >= self.trace_bytes;
+        self.old_before = self.old_bytes();
         if traces {
             self.choose_logging();
         } else {
@@ -415,6 +419,17 @@ impl GcHeap for DrcHeap {
         Usage {
             occupied_bytes: self.occupied_bytes(cx.state.cursor),
             committed_bytes: self.committed_bytes(0),
+        }
+    }
+
+    /// While the dead wait, what was old before: by then those of the time before are reclaimed. To go by
+    /// what is occupied would be to allocate by the dead, and by the young that only they lead to.
+    fn live_bytes(&self, cx: &HeapContext<'_>) -> u64 {
+        let occupied = self.occupied_bytes(cx.state.cursor);
+        if self.dying.is_empty() {
+            occupied
+        } else {
+            occupied.min(self.old_before)
         }
     }
 

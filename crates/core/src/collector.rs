@@ -212,6 +212,12 @@ pub trait GcHeap: Send {
     /// How much the heap holds now. Cheap.
     fn usage(&self, cx: &HeapContext<'_>) -> Usage;
 
+    /// Bytes of what survived the last collection, as far as is known: what the next budget goes by. Less
+    /// than what is occupied in a heap that finds the dead before it reclaims them.
+    fn live_bytes(&self, cx: &HeapContext<'_>) -> u64 {
+        self.usage(cx).occupied_bytes
+    }
+
     /// The write barrier: `value` is about to be stored in `slot` of `owner` (`None` for a global, a
     /// table or a handle). Called as [`WriteBarrier`] says. Never collects.
     fn write_barrier(

@@ -154,12 +154,12 @@ impl Isolate {
         pause: Duration,
         watch: &mut Option<CollectionWatch>,
     ) {
-        let live = self.stats.live_bytes;
         let allocated = self
             .usage
             .occupied_bytes
             .saturating_sub(self.survived_bytes);
-        self.survived_bytes = live;
+        self.survived_bytes = self.stats.live_bytes;
+        let live = self.heap.live_bytes(&heap_context!(self));
         self.pace.record(allocated, between, live, pause);
         let budget = self.config.growth.balanced_bytes(live, &self.pace);
         self.heap.set_budget(&mut heap_context!(self), budget);
