@@ -110,6 +110,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) heap_max: Option<Size>,
 
+    /// Collect only when the heap has grown to its limit, and not by how much is alive.
+    #[arg(long, conflicts_with = "heap_initial")]
+    pub(crate) heap_fixed: bool,
+
     /// How much stack the program may use.
     #[arg(long, value_name = "SIZE", default_value_t = Size { bytes: 8 << 20 })]
     pub(crate) stack_max: Size,
@@ -153,6 +157,11 @@ pub(crate) struct RunArgs {
     /// DevTools load, under Memory; its name should end in .heapsnapshot.
     #[arg(long, value_name = "PATH")]
     pub(crate) snapshot: Option<PathBuf>,
+
+    /// Write when the heap collected, why, and how full it was, to a file for <https://ui.perfetto.dev> or
+    /// Chrome's chrome://tracing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) trace: Option<PathBuf>,
 
     /// Print what the heap did, on standard error.
     #[arg(long)]
@@ -230,7 +239,7 @@ impl Collectors {
 }
 
 /// A time in seconds.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -5,16 +5,21 @@
 
 use crate::args::RunArgs;
 use crate::error::Failure;
-use crate::stats::{Report, Setup};
+use crate::stats::{Outcome, Report, Setup};
+use crate::trace::Trace;
 use crate::values;
-use crate::{preload, print, wasi};
+use crate::{machine, preload, print, wasi};
 use std::fs::File;
 use std::io::Write;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
-use windrow::{Bytes, Config, FuncType, HeapLimits, SnapshotError, Store, TypeRegistry, Val, Zeal};
+use windrow::{
+    Bytes, Config, FuncType, GrowthPolicy, HeapError, HeapLimits, SnapshotError, Store,
+    TypeRegistry, Val, Zeal,
+};
 use windrow_wasm::{
     Deadline, Engine, EngineOptions, Error, ExternType, Instance, Module, Trap, TrapKind,
 };
@@ -33,7 +38,7 @@ const START: &str = "_start";
 /// # Errors
 /// [`Failure::Trap`] if it was stopped, [`Failure::Exit`] if it exited with a code, [`Failure::Input`] for whatever cannot be used.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let config = config(args)?;
+    let mut config = config(args)?;
     let module = std::fs::read(&args.file).map_err(|error| cannot("read", &args.file, &error))?;
     let json = match &args.stats_json {
         Some(path) => Some((
@@ -46,7 +51,27 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         Some(path) => Some(File::create(path).map_err(|error| cannot("write", path, &error))?),
         None => None,
     };
-    let finished = on_stack(args, || execute(args, &config, &module, snapshot.as_mut()))?;
+    let trace = match &args.trace {
+        Some(path) => {
+            let program = args.file.display().to_string();
+            let trace = Trace::create(path, &program);
+            Some(trace.map_err(|error| cannot("write", path, &error))?)
+        }
+        None => None,
+    };
+    if let Some(trace) = &trace {
+        config = config.listener(Arc::clone(trace) as _);
+    }
+    let trace = trace.as_deref();
+    let finished = on_stack(args, || {
+        execute(args, &config, &module, snapshot.as_mut(), trace)
+    });
+    if let (Some(path), Some(trace)) = (&args.trace, trace) {
+        trace
+            .finish()
+            .map_err(|error| cannot("write", path, &error))?;
+    }
+    let finished = finished?;
     print(&finished.output)?;
     if args.stats {
         // Statistics are extra: with nobody reading them the results still stand.
@@ -102,6 +127,14 @@ fn config(args: &RunArgs) -> Result<Config, Failure> {
         );
         return Err(Failure::input(message));
     }
+    if args.heap_fixed {
+        let growth = GrowthPolicy {
+            min_free_bytes: max,
+            ..GrowthPolicy::default()
+        };
+        let config = config.growth(growth);
+        return Ok(config.heap_initial_bytes(max).heap_max_bytes(max));
+    }
     let initial = args
         .heap_initial
         .map_or(initial_bytes.min(max), |size| size.bytes);
@@ -148,7 +181,10 @@ fn execute(
     config: &Config,
     module: &[u8],
     snapshot: Option<&mut File>,
+    trace: Option<&Trace>,
 ) -> Result<Finished, Failure> {
+    let part = |name| trace.map(|trace| trace.part(name));
+    let loading = part("load");
     let started = Instant::now();
     let stack_bytes = usize::try_from(args.stack_max.bytes).expect("a thread has this much stack");
     let options = EngineOptions::new()
@@ -183,12 +219,15 @@ fn execute(
     preload::instantiate(libraries, args.host, &mut linker, &mut store)?;
     let instance = linker.instantiate(&mut store, &module);
     let load_time = started.elapsed();
+    drop(loading);
+    let running = part("run");
     let started = Instant::now();
     let ended = instance.and_then(|instance| match &call {
         Some(call) => call.make(&mut store, &instance),
         None => Ok(Vec::new()),
     });
     let run_time = started.elapsed();
+    drop(running);
 
     let (results, stopped) = match ended {
         Ok(results) => (results, None),
@@ -214,10 +253,11 @@ fn execute(
     let setup = setup(args, config, call.as_ref());
     let report = Report {
         setup,
-        trapped: !matches!(stopped, None | Some(Failure::Exit(_))),
+        outcome: outcome(stopped.as_ref()),
         load_time,
         run_time,
         statistics: store.stats(),
+        peak_resident_bytes: machine::peak_resident_bytes(),
     };
     let snapshot = match snapshot {
         Some(file) => store.write_snapshot(file).map(|_| ()),
@@ -229,6 +269,18 @@ fn execute(
         report,
         snapshot,
     })
+}
+
+/// How a program ended that was stopped by this, or by nothing.
+fn outcome(stopped: Option<&Failure>) -> Outcome {
+    match stopped {
+        None | Some(Failure::Exit(_)) => Outcome::Returned,
+        Some(Failure::Trap(trap)) => match &trap.kind {
+            TrapKind::Heap(HeapError::HeapFull { .. }) => Outcome::OutOfMemory,
+            _ => Outcome::Trap,
+        },
+        Some(_) => Outcome::Trap,
+    }
 }
 
 /// Sets the limits of what the program may do. The time runs until the result is dropped.
@@ -253,6 +305,7 @@ fn setup(args: &RunArgs, config: &Config, call: Option<&Call>) -> Setup {
         memory: config.chosen_memory().to_string(),
         heap_initial_bytes: config.limits().initial_bytes,
         heap_max_bytes: config.limits().max_bytes,
+        heap_fixed: args.heap_fixed,
         stack_max_bytes: args.stack_max.bytes,
         zeal: args.zeal,
         unwinder: args.unwinder.name(),

@@ -65,8 +65,8 @@ pub use abi::{Addressing, AllocSpec, CodeAbi, MutatorAbi, WriteBarrier};
 pub use activation::{Activation, Activations, ActivationsAside};
 pub use chunks::ChunkPool;
 pub use collector::{
-    AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,
-    Usage, Violation, WeakPhase,
+    AllocError, CollectionClient, CollectionKind, CollectionReason, Collector, GcHeap, HeapContext,
+    Properties, Usage, Violation, WeakPhase,
 };
 pub use error::{Bytes, Corruption, HeapError};
 pub use events::{

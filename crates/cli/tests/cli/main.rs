@@ -11,6 +11,7 @@ mod process;
 mod programs;
 mod snapshot;
 mod stats;
+mod trace;
 mod traps;
 mod unwinding;
 mod wasi;
