@@ -5,6 +5,7 @@
 //! offers one or the other; so `run`'s options are moved before its other arguments, in order and
 //! set off by `--`, by what clap itself says of which options take a value.
 
+use crate::bench::{BENCH_NOTES, BenchArgs};
 use crate::host::Host;
 use crate::size::Size;
 use crate::unwinder::UnwinderKind;
@@ -21,6 +22,7 @@ Examples:
   windrow run crates/wasm/programs/binary-trees.wat --invoke run 16 --stats
   windrow run crates/wasm/programs/alloc.wat --invoke run 10000000 --collector copying --heap-max 8MiB
   windrow wast --collector all --zeal 1 tests/*.wast
+  windrow bench --html report.html
   windrow collectors";
 
 const RUN_NOTES: &str = "\
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// Runs a program, or one of its exported functions.
     #[command(after_help = RUN_NOTES)]
     Run(Box<RunArgs>),
+    /// Compares collectors on programs: time, pauses and memory, over sizes of the heap.
+    #[command(after_help = BENCH_NOTES)]
+    Bench(BenchArgs),
     /// Runs scripts of WebAssembly's test suite and reports what passed.
     #[command(after_help = WAST_NOTES)]
     Wast(WastArgs),
@@ -326,7 +331,7 @@ fn takes_value(word: &OsStr) -> bool {
 /// One line that says what is wrong with a command line, without the usage clap adds.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "no subcommand given: `windrow run FILE`, `windrow wast FILES` or `windrow collectors`; see `windrow --help`".to_owned();
+        return "no subcommand given: `windrow run FILE`, `windrow bench`, `windrow wast FILES` or `windrow collectors`; see `windrow --help`".to_owned();
     }
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");

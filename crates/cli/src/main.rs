@@ -5,6 +5,8 @@
 //! program that exits with a code of its own gives that one.
 
 mod args;
+mod bench;
+mod call;
 mod collectors;
 mod error;
 mod host;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match args::parse(std::env::args_os()) {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Wast(args) => wast::run(&args),
             Command::Collectors => print(&collectors::table()),
         },

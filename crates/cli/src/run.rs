@@ -4,6 +4,7 @@
 //! beside it for the engine, so that the program's allowance is what ends a deep recursion.
 
 use crate::args::RunArgs;
+use crate::call::{Call, call};
 use crate::error::Failure;
 use crate::stats::{Outcome, Report, Setup};
 use crate::trace::Trace;
@@ -16,22 +17,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
-use windrow::{
-    Bytes, Config, FuncType, GrowthPolicy, HeapError, HeapLimits, SnapshotError, Store,
-    TypeRegistry, Val, Zeal,
-};
-use windrow_wasm::{
-    Deadline, Engine, EngineOptions, Error, ExternType, Instance, Module, Trap, TrapKind,
-};
+use windrow::{Bytes, Config, GrowthPolicy, HeapError, HeapLimits, SnapshotError, Store, Zeal};
+use windrow_wasm::{Deadline, Engine, EngineOptions, Error, Module, Trap, TrapKind};
 
 /// Stack for the engine and the collector, beside what the program may use.
 const ENGINE_STACK_BYTES: u64 = 4 << 20;
 
 /// What a 32-bit reference can address.
 const LARGEST_HEAP_BYTES: u64 = 4 << 30;
-
-/// The export a program starts with when none is named.
-const START: &str = "_start";
 
 /// Runs a program as the command line says.
 ///
@@ -310,105 +303,4 @@ fn setup(args: &RunArgs, config: &Config, call: Option<&Call>) -> Setup {
         zeal: args.zeal,
         unwinder: args.unwinder.name(),
     }
-}
-
-/// The call a run makes, checked before anything of the program runs.
-struct Call {
-    export: String,
-    args: Vec<Val>,
-}
-
-impl Call {
-    fn make(&self, store: &mut Store, instance: &Instance) -> Result<Vec<Val>, Error> {
-        let func = instance
-            .func(store, &self.export)
-            .expect("the export was checked against the module");
-        func.call(store, &self.args)
-            .map(|results| results.into_vec())
-    }
-}
-
-/// What to call: the export named, else `_start` if the module has one, else nothing if there is
-/// nothing to call.
-fn call(args: &RunArgs, module: &Module, types: &TypeRegistry) -> Result<Option<Call>, Failure> {
-    let functions: Vec<(&str, FuncType)> = module
-        .exports()
-        .filter_map(|(name, ty)| match ty {
-            ExternType::Func(ty) => Some((name, ty)),
-            _ => None,
-        })
-        .collect();
-    let find = |name: &str| functions.iter().find(|(export, _)| *export == name);
-    let name = match &args.invoke {
-        Some(name) => name.as_str(),
-        None if find(START).is_some() => START,
-        None if functions.is_empty() && args.args.is_empty() => return Ok(None),
-        None => {
-            let message = format!(
-                "which function to call? name it with --invoke; {}",
-                list(&functions)
-            );
-            return Err(Failure::input(message));
-        }
-    };
-    let Some((_, ty)) = find(name) else {
-        let what = if module.exports().any(|(export, _)| export == name) {
-            "is not a function"
-        } else {
-            "is not exported"
-        };
-        return Err(Failure::input(format!(
-            "`{name}` {what}; {}",
-            list(&functions)
-        )));
-    };
-    if args.invoke.is_none() && wasi::is_command(ty) {
-        return Ok(Some(Call {
-            export: name.to_owned(),
-            args: Vec::new(),
-        }));
-    }
-    if args.args.len() != ty.params.len() {
-        let takes = match ty.params.len() {
-            1 => "1 argument".to_owned(),
-            count => format!("{count} arguments"),
-        };
-        let message = format!(
-            "`{name}` takes {takes}, {} given; its type is {ty}",
-            args.args.len()
-        );
-        return Err(Failure::input(message));
-    }
-    let parsed = args
-        .args
-        .iter()
-        .zip(&ty.params)
-        .enumerate()
-        .map(|(index, (text, ty))| {
-            values::parse(text, *ty, types).map_err(|error| {
-                Failure::input(format!("argument {} of `{name}`: {error}", index + 1))
-            })
-        });
-    Ok(Some(Call {
-        export: name.to_owned(),
-        args: parsed.collect::<Result<_, _>>()?,
-    }))
-}
-
-/// The exported functions, as many as fit a line.
-fn list(functions: &[(&str, FuncType)]) -> String {
-    const SHOWN: usize = 16;
-    if functions.is_empty() {
-        return "the module exports no functions".to_owned();
-    }
-    let names: Vec<&str> = functions
-        .iter()
-        .take(SHOWN)
-        .map(|(name, _)| *name)
-        .collect();
-    let more = match functions.len() - names.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("exported functions: {}{more}", names.join(", "))
 }
