@@ -13,6 +13,9 @@ use maud::{Markup, html};
 const POINTS: usize = 800;
 const COLUMNS: f64 = 240.0;
 
+/// A line of more points is drawn so that another shows through.
+const DENSE: usize = 200;
+
 /// Which configurations to show, of collectors that collect: those that size themselves, or else those
 /// with the most room in which something was collected. A collector that never does would leave the
 /// others at the bottom.
@@ -79,7 +82,7 @@ pub(crate) fn fill(measured: &Measured) -> Option<(Room, Markup)> {
         @for (collector, points) in drawn {
             g class=(class(series(&collector))) {
                 title { (collector) }
-                path.thin d=(path(&points, false)) {}
+                path.thin.dense[points.len() > DENSE] d=(path(&points, false)) {}
             }
         }
         (floor(LEFT, right))
