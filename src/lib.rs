@@ -71,11 +71,11 @@ pub use value::{Ref, ScopedVal, Val};
 pub use value_stack::{RootsKey, ValueStack};
 pub use weak::{WeakMap, WeakRef};
 pub use windrow_core::{
-    ActivationList, ArrayType, Bytes, CollectionKind, Collector, CompositeType, FieldType,
-    FuncType, FunctionId, GcRef, GrowthPolicy, HeapCell, HeapError, HeapLimits, HeapType,
-    HostValue, MemoryKind, ObjectRef, PauseHistogram, Properties, RefType, RootKind, RootSource,
-    RootVisitor, Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError, TypeId,
-    TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
+    ActivationList, ArrayType, Bytes, CollectionKind, CollectionReason, Collector, CompositeType,
+    FieldType, FuncType, FunctionId, GcRef, GrowthPolicy, HeapCell, HeapError, HeapLimits,
+    HeapType, HostValue, MemoryKind, ObjectRef, PauseHistogram, Properties, RefType, RootKind,
+    RootSource, RootVisitor, Statistics, StorageType, StructType, SubTypeDef, TraceHost, TypeError,
+    TypeId, TypeInfo, TypeRegistry, TypeUse, UnknownMemory, ValType, Zeal,
 };
 
 #[cfg(feature = "tracing")]

@@ -1,10 +1,11 @@
 //! What a listener hears of a store: collections with their phases, growth, exhaustion.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use windrow::{
-    ArrayRef, ArrayType, BudgetGrown, CollectionEnded, CollectionKind, CollectionStarted,
-    CollectorKind, Config, EventListener, ExternRef, FieldType, HeapExhausted, Store, ValType,
-    Zeal,
+    ArrayRef, ArrayType, BudgetGrown, CollectionEnded, CollectionKind, CollectionReason,
+    CollectionStarted, CollectorKind, Config, EventListener, ExternRef, FieldType, HeapExhausted,
+    Store, ValType, Zeal,
 };
 
 /// Writes down what it hears.
@@ -68,6 +69,7 @@ fn a_collection_tells_what_it_did_and_where_its_time_went() {
             };
             assert_eq!(event.isolate, store.isolate().id().get().get());
             assert_eq!((event.kind, &event.error), (CollectionKind::Full, &None));
+            assert_eq!(event.reason, CollectionReason::Requested);
             assert_eq!(
                 event.before,
                 recorder.started.lock().expect("whole")[0].usage
@@ -83,6 +85,7 @@ fn a_collection_tells_what_it_did_and_where_its_time_went() {
             let phases = event.phases;
             let inside = phases.roots + phases.closure + phases.weak + phases.reclaim;
             assert!(inside + phases.verify >= event.pause);
+            assert_eq!(phases.verify > Duration::ZERO, zeal > 0);
             drop(kept);
         }
     }
@@ -117,6 +120,9 @@ fn growth_and_exhaustion_are_told_with_their_sizes() {
         assert_eq!((event.needed_bytes, event.limit_bytes), (80_016, 8 << 20));
         assert!(event.usage.committed_bytes <= event.limit_bytes);
         assert!(event.usage.occupied_bytes >= held * 80_000);
+        let started = recorder.started.lock().expect("whole");
+        let for_room = |event: &CollectionStarted| event.reason == CollectionReason::Allocation;
+        assert!(started.iter().all(for_room), "{started:?}");
         // A size no heap could have is told, too.
         drop(exhausted);
         let refused = ArrayRef::new_default(&mut scope, array, u32::MAX);

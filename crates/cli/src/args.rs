@@ -5,6 +5,7 @@
 //! offers one or the other; so `run`'s options are moved before its other arguments, in order and
 //! set off by `--`, by what clap itself says of which options take a value.
 
+use crate::bench::{BENCH_NOTES, BenchArgs};
 use crate::host::Host;
 use crate::size::Size;
 use crate::unwinder::UnwinderKind;
@@ -21,6 +22,7 @@ Examples:
   windrow run crates/wasm/programs/binary-trees.wat --invoke run 16 --stats
   windrow run crates/wasm/programs/alloc.wat --invoke run 10000000 --collector copying --heap-max 8MiB
   windrow wast --collector all --zeal 1 tests/*.wast
+  windrow bench --html report.html
   windrow collectors";
 
 const RUN_NOTES: &str = "\
@@ -66,6 +68,9 @@ pub(crate) enum Command {
     /// Runs a program, or one of its exported functions.
     #[command(after_help = RUN_NOTES)]
     Run(Box<RunArgs>),
+    /// Compares collectors on programs: time, pauses and memory, over sizes of the heap.
+    #[command(after_help = BENCH_NOTES)]
+    Bench(BenchArgs),
     /// Runs scripts of WebAssembly's test suite and reports what passed.
     #[command(after_help = WAST_NOTES)]
     Wast(WastArgs),
@@ -111,6 +116,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) heap_max: Option<Size>,
 
+    /// Collect only when the heap has grown to its limit, and not by how much is alive.
+    #[arg(long, conflicts_with = "heap_initial")]
+    pub(crate) heap_fixed: bool,
+
     /// How much stack the program may use.
     #[arg(long, value_name = "SIZE", default_value_t = Size { bytes: 8 << 20 })]
     pub(crate) stack_max: Size,
@@ -154,6 +163,11 @@ pub(crate) struct RunArgs {
     /// DevTools load, under Memory; its name should end in .heapsnapshot.
     #[arg(long, value_name = "PATH")]
     pub(crate) snapshot: Option<PathBuf>,
+
+    /// Write when the heap collected, why, and how full it was, to a file for <https://ui.perfetto.dev> or
+    /// Chrome's chrome://tracing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) trace: Option<PathBuf>,
 
     /// Print what the heap did, on standard error.
     #[arg(long)]
@@ -231,7 +245,7 @@ impl Collectors {
 }
 
 /// A time in seconds.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -318,7 +332,7 @@ fn takes_value(word: &OsStr) -> bool {
 /// One line that says what is wrong with a command line, without the usage clap adds.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "no subcommand given: `windrow run FILE`, `windrow wast FILES` or `windrow collectors`; see `windrow --help`".to_owned();
+        return "no subcommand given: `windrow run FILE`, `windrow bench`, `windrow wast FILES` or `windrow collectors`; see `windrow --help`".to_owned();
     }
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");

@@ -5,14 +5,19 @@
 //! program that exits with a code of its own gives that one.
 
 mod args;
+mod bench;
+mod call;
 mod collectors;
 mod error;
 mod host;
+mod machine;
 mod preload;
+mod progress;
 mod run;
 mod size;
 mod stats;
 mod table;
+mod trace;
 mod unwinder;
 mod values;
 mod wasi;
@@ -27,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match args::parse(std::env::args_os()) {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Wast(args) => wast::run(&args),
             Command::Collectors => print(&collectors::table()),
         },

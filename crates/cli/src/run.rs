@@ -4,20 +4,21 @@
 //! beside it for the engine, so that the program's allowance is what ends a deep recursion.
 
 use crate::args::RunArgs;
+use crate::call::{Call, call};
 use crate::error::Failure;
-use crate::stats::{Report, Setup};
+use crate::stats::{Outcome, Report, Setup};
+use crate::trace::Trace;
 use crate::values;
-use crate::{preload, print, wasi};
+use crate::{machine, preload, print, wasi};
 use std::fs::File;
 use std::io::Write;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
-use windrow::{Bytes, Config, FuncType, HeapLimits, SnapshotError, Store, TypeRegistry, Val, Zeal};
-use windrow_wasm::{
-    Deadline, Engine, EngineOptions, Error, ExternType, Instance, Module, Trap, TrapKind,
-};
+use windrow::{Bytes, Config, GrowthPolicy, HeapError, HeapLimits, SnapshotError, Store, Zeal};
+use windrow_wasm::{Deadline, Engine, EngineOptions, Error, Module, Trap, TrapKind};
 
 /// Stack for the engine and the collector, beside what the program may use.
 const ENGINE_STACK_BYTES: u64 = 4 << 20;
@@ -25,15 +26,12 @@ const ENGINE_STACK_BYTES: u64 = 4 << 20;
 /// What a 32-bit reference can address.
 const LARGEST_HEAP_BYTES: u64 = 4 << 30;
 
-/// The export a program starts with when none is named.
-const START: &str = "_start";
-
 /// Runs a program as the command line says.
 ///
 /// # Errors
 /// [`Failure::Trap`] if it was stopped, [`Failure::Exit`] if it exited with a code, [`Failure::Input`] for whatever cannot be used.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let config = config(args)?;
+    let mut config = config(args)?;
     let module = std::fs::read(&args.file).map_err(|error| cannot("read", &args.file, &error))?;
     let json = match &args.stats_json {
         Some(path) => Some((
@@ -46,7 +44,27 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         Some(path) => Some(File::create(path).map_err(|error| cannot("write", path, &error))?),
         None => None,
     };
-    let finished = on_stack(args, || execute(args, &config, &module, snapshot.as_mut()))?;
+    let trace = match &args.trace {
+        Some(path) => {
+            let program = args.file.display().to_string();
+            let trace = Trace::create(path, &program);
+            Some(trace.map_err(|error| cannot("write", path, &error))?)
+        }
+        None => None,
+    };
+    if let Some(trace) = &trace {
+        config = config.listener(Arc::clone(trace) as _);
+    }
+    let trace = trace.as_deref();
+    let finished = on_stack(args, || {
+        execute(args, &config, &module, snapshot.as_mut(), trace)
+    });
+    if let (Some(path), Some(trace)) = (&args.trace, trace) {
+        trace
+            .finish()
+            .map_err(|error| cannot("write", path, &error))?;
+    }
+    let finished = finished?;
     print(&finished.output)?;
     if args.stats {
         // Statistics are extra: with nobody reading them the results still stand.
@@ -102,6 +120,14 @@ fn config(args: &RunArgs) -> Result<Config, Failure> {
         );
         return Err(Failure::input(message));
     }
+    if args.heap_fixed {
+        let growth = GrowthPolicy {
+            min_free_bytes: max,
+            ..GrowthPolicy::default()
+        };
+        let config = config.growth(growth);
+        return Ok(config.heap_initial_bytes(max).heap_max_bytes(max));
+    }
     let initial = args
         .heap_initial
         .map_or(initial_bytes.min(max), |size| size.bytes);
@@ -148,7 +174,10 @@ fn execute(
     config: &Config,
     module: &[u8],
     snapshot: Option<&mut File>,
+    trace: Option<&Trace>,
 ) -> Result<Finished, Failure> {
+    let part = |name| trace.map(|trace| trace.part(name));
+    let loading = part("load");
     let started = Instant::now();
     let stack_bytes = usize::try_from(args.stack_max.bytes).expect("a thread has this much stack");
     let options = EngineOptions::new()
@@ -183,12 +212,15 @@ fn execute(
     preload::instantiate(libraries, args.host, &mut linker, &mut store)?;
     let instance = linker.instantiate(&mut store, &module);
     let load_time = started.elapsed();
+    drop(loading);
+    let running = part("run");
     let started = Instant::now();
     let ended = instance.and_then(|instance| match &call {
         Some(call) => call.make(&mut store, &instance),
         None => Ok(Vec::new()),
     });
     let run_time = started.elapsed();
+    drop(running);
 
     let (results, stopped) = match ended {
         Ok(results) => (results, None),
@@ -214,11 +246,12 @@ fn execute(
     let setup = setup(args, config, call.as_ref());
     let report = Report {
         setup,
-        trapped: !matches!(stopped, None | Some(Failure::Exit(_))),
+        outcome: outcome(stopped.as_ref()),
         load_time,
         run_time,
         marked: marks.marked(),
         statistics: store.stats(),
+        peak_resident_bytes: machine::peak_resident_bytes(),
     };
     let snapshot = match snapshot {
         Some(file) => store.write_snapshot(file).map(|_| ()),
@@ -230,6 +263,18 @@ fn execute(
         report,
         snapshot,
     })
+}
+
+/// How a program ended that was stopped by this, or by nothing.
+fn outcome(stopped: Option<&Failure>) -> Outcome {
+    match stopped {
+        None | Some(Failure::Exit(_)) => Outcome::Returned,
+        Some(Failure::Trap(trap)) => match &trap.kind {
+            TrapKind::Heap(HeapError::HeapFull { .. }) => Outcome::OutOfMemory,
+            _ => Outcome::Trap,
+        },
+        Some(_) => Outcome::Trap,
+    }
 }
 
 /// Sets the limits of what the program may do. The time runs until the result is dropped.
@@ -254,109 +299,9 @@ fn setup(args: &RunArgs, config: &Config, call: Option<&Call>) -> Setup {
         memory: config.chosen_memory().to_string(),
         heap_initial_bytes: config.limits().initial_bytes,
         heap_max_bytes: config.limits().max_bytes,
+        heap_fixed: args.heap_fixed,
         stack_max_bytes: args.stack_max.bytes,
         zeal: args.zeal,
         unwinder: args.unwinder.name(),
     }
-}
-
-/// The call a run makes, checked before anything of the program runs.
-struct Call {
-    export: String,
-    args: Vec<Val>,
-}
-
-impl Call {
-    fn make(&self, store: &mut Store, instance: &Instance) -> Result<Vec<Val>, Error> {
-        let func = instance
-            .func(store, &self.export)
-            .expect("the export was checked against the module");
-        func.call(store, &self.args)
-            .map(|results| results.into_vec())
-    }
-}
-
-/// What to call: the export named, else `_start` if the module has one, else nothing if there is
-/// nothing to call.
-fn call(args: &RunArgs, module: &Module, types: &TypeRegistry) -> Result<Option<Call>, Failure> {
-    let functions: Vec<(&str, FuncType)> = module
-        .exports()
-        .filter_map(|(name, ty)| match ty {
-            ExternType::Func(ty) => Some((name, ty)),
-            _ => None,
-        })
-        .collect();
-    let find = |name: &str| functions.iter().find(|(export, _)| *export == name);
-    let name = match &args.invoke {
-        Some(name) => name.as_str(),
-        None if find(START).is_some() => START,
-        None if functions.is_empty() && args.args.is_empty() => return Ok(None),
-        None => {
-            let message = format!(
-                "which function to call? name it with --invoke; {}",
-                list(&functions)
-            );
-            return Err(Failure::input(message));
-        }
-    };
-    let Some((_, ty)) = find(name) else {
-        let what = if module.exports().any(|(export, _)| export == name) {
-            "is not a function"
-        } else {
-            "is not exported"
-        };
-        return Err(Failure::input(format!(
-            "`{name}` {what}; {}",
-            list(&functions)
-        )));
-    };
-    if args.invoke.is_none() && wasi::is_command(ty) {
-        return Ok(Some(Call {
-            export: name.to_owned(),
-            args: Vec::new(),
-        }));
-    }
-    if args.args.len() != ty.params.len() {
-        let takes = match ty.params.len() {
-            1 => "1 argument".to_owned(),
-            count => format!("{count} arguments"),
-        };
-        let message = format!(
-            "`{name}` takes {takes}, {} given; its type is {ty}",
-            args.args.len()
-        );
-        return Err(Failure::input(message));
-    }
-    let parsed = args
-        .args
-        .iter()
-        .zip(&ty.params)
-        .enumerate()
-        .map(|(index, (text, ty))| {
-            values::parse(text, *ty, types).map_err(|error| {
-                Failure::input(format!("argument {} of `{name}`: {error}", index + 1))
-            })
-        });
-    Ok(Some(Call {
-        export: name.to_owned(),
-        args: parsed.collect::<Result<_, _>>()?,
-    }))
-}
-
-/// The exported functions, as many as fit a line.
-fn list(functions: &[(&str, FuncType)]) -> String {
-    const SHOWN: usize = 16;
-    if functions.is_empty() {
-        return "the module exports no functions".to_owned();
-    }
-    let names: Vec<&str> = functions
-        .iter()
-        .take(SHOWN)
-        .map(|(name, _)| *name)
-        .collect();
-    let more = match functions.len() - names.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("exported functions: {}{more}", names.join(", "))
 }

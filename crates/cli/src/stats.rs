@@ -3,7 +3,7 @@
 //! Every JSON key carries its unit; byte counts are whole numbers, times are seconds.
 
 use crate::table::Table;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use windrow::jit::RootKind;
 use windrow::{Bytes, Statistics};
@@ -14,8 +14,8 @@ use windrow_wasm::bench::Marked;
 pub(crate) struct Report {
     /// What was asked for.
     pub(crate) setup: Setup,
-    /// Whether the program trapped.
-    pub(crate) trapped: bool,
+    /// How the program ended.
+    pub(crate) outcome: Outcome,
     /// Time to read, compile and instantiate the program.
     pub(crate) load_time: Duration,
     /// Time in the call.
@@ -24,6 +24,20 @@ pub(crate) struct Report {
     pub(crate) marked: Option<Marked>,
     /// The heap's accounts at the end.
     pub(crate) statistics: Statistics,
+    /// The most memory this process ever had in use, where the system tells.
+    pub(crate) peak_resident_bytes: Option<u64>,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It returned, or exited with a code.
+    Returned,
+    /// It trapped, or threw what it did not catch.
+    Trap,
+    /// It trapped because the heap was full.
+    OutOfMemory,
 }
 
 /// What a run was asked for, after defaults.
@@ -43,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) heap_initial_bytes: u64,
     /// The hard limit on the heap.
     pub(crate) heap_max_bytes: u64,
+    /// Whether it collects only at that limit.
+    pub(crate) heap_fixed: bool,
     /// How much stack the program may use.
     pub(crate) stack_max_bytes: u64,
     /// Collect at every this-many-th allocation; zero is off.
@@ -55,7 +71,7 @@ pub(crate) struct Setup {
 struct Json<'a> {
     #[serde(flatten)]
     setup: &'a Setup,
-    outcome: &'static str,
+    outcome: Outcome,
     load_seconds: f64,
     run_seconds: f64,
     marked_seconds: Option<f64>,
@@ -63,6 +79,7 @@ struct Json<'a> {
     #[serde(flatten)]
     statistics: &'a Statistics,
     roots_visited: u64,
+    peak_resident_bytes: Option<u64>,
 }
 
 impl Report {
@@ -72,13 +89,14 @@ impl Report {
             |part: fn(Marked) -> Duration| self.marked.map(|marked| part(marked).as_secs_f64());
         let json = Json {
             setup: &self.setup,
-            outcome: if self.trapped { "trap" } else { "returned" },
+            outcome: self.outcome,
             load_seconds: self.load_time.as_secs_f64(),
             run_seconds: self.run_time.as_secs_f64(),
             marked_seconds: seconds(|marked| marked.time),
             marked_gc_seconds: seconds(|marked| marked.gc_time),
             statistics: &self.statistics,
             roots_visited: self.statistics.roots_visited(),
+            peak_resident_bytes: self.peak_resident_bytes,
         };
         let mut text =
             serde_json::to_string_pretty(&json).expect("numbers and strings have a JSON form");
@@ -153,7 +171,14 @@ impl Report {
         );
         row(
             "reserved",
-            format!("{} of address space", Bytes(stats.reserved_bytes)),
+            match self.peak_resident_bytes {
+                Some(peak) => format!(
+                    "{} of address space; the process used {} of memory at most",
+                    Bytes(stats.reserved_bytes),
+                    Bytes(peak)
+                ),
+                None => format!("{} of address space", Bytes(stats.reserved_bytes)),
+            },
         );
         row(
             "roots",
@@ -173,7 +198,7 @@ impl Report {
 }
 
 /// A time with three digits or so and the unit that suits it.
-fn time(time: Duration) -> String {
+pub(crate) fn time(time: Duration) -> String {
     let nanos = time.as_secs_f64() * 1e9;
     let (value, unit) = match nanos {
         n if n < 1e3 => (n, "ns"),
@@ -217,6 +242,7 @@ mod tests {
             memory: "checked".to_owned(),
             heap_initial_bytes: 1,
             heap_max_bytes: 8 << 20,
+            heap_fixed: false,
             stack_max_bytes: 3,
             zeal: 4,
             unwinder: "fp",
@@ -224,11 +250,12 @@ mod tests {
         let (load_time, run_time) = (Duration::from_millis(3), Duration::from_secs(2));
         Report {
             setup,
-            trapped: true,
+            outcome: Outcome::OutOfMemory,
             load_time,
             run_time,
             marked: None,
             statistics,
+            peak_resident_bytes: Some(9 << 20),
         }
     }
 
@@ -237,7 +264,8 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&report().json()).unwrap();
         assert_eq!(json["collector"], "copying");
         assert_eq!(json["args"][0], "-1");
-        assert_eq!(json["outcome"], "trap");
+        assert_eq!(json["outcome"], "out_of_memory");
+        assert_eq!(json["peak_resident_bytes"], 9 << 20);
         assert_eq!(json["allocated_bytes"], 5 << 20);
         assert_eq!(json["roots_visited_by_kind"]["owned_handle"], 7);
         assert_eq!(json["roots_visited_by_kind"]["frame"], 0);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Rows of the same number of cells, the first a heading unless it is empty.
+/// Rows of cells, the first a heading unless it is empty.
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -26,15 +26,15 @@ impl Table {
 }
 
 impl fmt::Display for Table {
-    /// A line for each row; columns are two spaces apart and no line ends in spaces.
+    /// A line for each row; columns are two spaces apart and no line ends in spaces. The last cell of a
+    /// row that is shorter than others may be longer than its column.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let ends_early = |row: &Vec<String>, column| row.len() < columns && row.len() == column + 1;
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells
-                .map(|cell: &String| cell.chars().count())
-                .max()
-                .unwrap_or(0)
+            let rows = self.rows.iter().filter(|row| !ends_early(row, column));
+            let cells = rows.filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
@@ -58,5 +58,10 @@ mod tests {
         table.row(&["wider", "x"]);
         assert_eq!(table.to_string(), "a      long heading\nwider  x\n");
         assert_eq!(Table::new(&[]).to_string(), "");
+        table.row(&["out of columns"]);
+        table.row(&["a", "b"]);
+        let text = table.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2..], ["out of columns", "a      b"]);
     }
 }

@@ -3,9 +3,10 @@
 use crate::args::{Collectors, WastArgs};
 use crate::error::Failure;
 use crate::print;
+use crate::progress::Progress;
 use crate::run::cannot;
 use crate::table::Table;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
@@ -75,18 +76,15 @@ fn run_all<'a>(
     args: &WastArgs,
     scripts: &[(&'a Path, String)],
 ) -> Result<Vec<Outcome<'a>>, Failure> {
-    let progress = std::io::stderr().is_terminal();
     let configs = configs(args);
     let options = EngineOptions::new().unwinder(args.unwinder.unwinder());
     let total = scripts.len() * configs.len();
     let mut outcomes = Vec::with_capacity(total);
+    let progress = Progress::new(total);
     for (script, text) in scripts {
         for config in &configs {
             let collector = config.chosen_collector().name().to_owned();
-            if progress {
-                let done = outcomes.len() + 1;
-                show(&format!("{done}/{total} {} {collector}", script.display()));
-            }
+            progress.begin(format!("{} {collector}", script.display()));
             let name = script.display().to_string();
             let report = run_script_with(config, options, &name, text)
                 .map_err(|error| Failure::input(format!("`{name}`: {error}")))?;
@@ -95,18 +93,10 @@ fn run_all<'a>(
                 collector,
                 report,
             });
+            progress.end(1);
         }
     }
-    if progress {
-        show("");
-    }
     Ok(outcomes)
-}
-
-/// Replaces the line of progress on the terminal.
-fn show(line: &str) {
-    // Progress is extra.
-    let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
 }
 
 /// What to run scripts with, one after the other.

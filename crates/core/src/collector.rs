@@ -80,6 +80,25 @@ pub enum CollectionKind {
     Full,
 }
 
+/// Why a collection began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum CollectionReason {
+    /// Somebody asked for it.
+    Requested,
+    /// An allocation found no room.
+    Allocation,
+    /// Host values had outgrown their budget.
+    HostValues,
+    /// Zeal: it was this allocation's turn.
+    Zeal,
+}
+
 /// Why an allocation failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@
 //! The driver looks once a collection, and once for each budget it sets anew, whether anybody listens.
 //! Without a listener no time is taken and nothing is put together; allocation in line never looks.
 
-use crate::{CollectionKind, HeapError, Usage};
+use crate::{CollectionKind, CollectionReason, HeapError, Usage};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub struct CollectionStarted {
     pub isolate: u64,
     /// Which collection was asked for.
     pub kind: CollectionKind,
+    /// Why.
+    pub reason: CollectionReason,
     /// What the heap holds.
     pub usage: Usage,
 }
@@ -63,6 +65,8 @@ pub struct CollectionEnded {
     pub isolate: u64,
     /// Which collection was asked for.
     pub kind: CollectionKind,
+    /// Why.
+    pub reason: CollectionReason,
     /// What the heap held before.
     pub before: Usage,
     /// What it holds now; as before if the collection failed.

@@ -67,8 +67,8 @@ pub use activation::{Activation, Activations, ActivationsAside};
 pub use ahead::Ahead;
 pub use chunks::ChunkPool;
 pub use collector::{
-    AllocError, CollectionClient, CollectionKind, Collector, GcHeap, HeapContext, Properties,
-    Usage, Violation, WeakPhase,
+    AllocError, CollectionClient, CollectionKind, CollectionReason, Collector, GcHeap, HeapContext,
+    Properties, Usage, Violation, WeakPhase,
 };
 pub use error::{Bytes, Corruption, HeapError};
 pub use events::{

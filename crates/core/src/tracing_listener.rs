@@ -44,6 +44,7 @@ impl EventListener for TracingListener {
             "collection",
             isolate = event.isolate,
             kind = ?event.kind,
+            reason = ?event.reason,
             occupied_bytes = event.usage.occupied_bytes,
             committed_bytes = event.usage.committed_bytes,
         );
@@ -108,7 +109,7 @@ impl EventListener for TracingListener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CollectionKind, PhaseTimes, Usage};
+    use crate::{CollectionKind, CollectionReason, PhaseTimes, Usage};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use tracing::{Event, Metadata, span, subscriber};
@@ -156,6 +157,7 @@ mod tests {
         let mut ended = CollectionEnded {
             isolate: 7,
             kind: CollectionKind::Full,
+            reason: CollectionReason::Requested,
             before: usage,
             after: usage,
             reclaimed_bytes: 0,
@@ -172,6 +174,7 @@ mod tests {
                 listener.collection_started(&CollectionStarted {
                     isolate: 7,
                     kind: CollectionKind::Full,
+                    reason: CollectionReason::Requested,
                     usage,
                 });
                 ended.error = error;

@@ -2,6 +2,7 @@
 //! `crates/wasm/programs` on every collector.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bench;
 mod debugger;
 mod garbage;
 mod host;
@@ -11,6 +12,7 @@ mod process;
 mod programs;
 mod snapshot;
 mod stats;
+mod trace;
 mod traps;
 mod unwinding;
 mod wasi;

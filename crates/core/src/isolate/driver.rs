@@ -1,7 +1,7 @@
 //! Allocate -> collect -> grow -> retry, and the order of a collection.
 
 use super::{Isolate, heap_context};
-use crate::collector::{AllocError, CollectionClient, CollectionKind, WeakPhase};
+use crate::collector::{AllocError, CollectionClient, CollectionKind, CollectionReason, WeakPhase};
 use crate::events::{CollectionWatch, Phase, end_of};
 use crate::handles::Handles;
 use crate::host_data::DeadValues;
@@ -37,22 +37,33 @@ impl Isolate {
         kind: CollectionKind,
         in_flight: &mut [GcRef],
     ) -> Result<(), HeapError> {
+        self.collect_for(CollectionReason::Requested, kind, in_flight)
+    }
+
+    /// As [`Self::collect_with`], for this reason.
+    pub(super) fn collect_for(
+        &mut self,
+        reason: CollectionReason,
+        kind: CollectionKind,
+        in_flight: &mut [GcRef],
+    ) -> Result<(), HeapError> {
         self.check()?;
         if self.is_gc_forbidden() {
             return Err(HeapError::CollectionForbidden { needed_bytes: 0 });
         }
-        let mut watch = self.watch_collection(kind);
+        let mut watch = self.watch_collection(kind, reason);
         let start = Instant::now();
         let between = start.duration_since(self.collected_at);
         let mut dead = DeadValues::default();
         // Should a root source panic, this stays.
         self.poisoned = OnceCell::from(HeapError::CollectionCutShort);
         let left = if self.config.zeal.verify {
-            self.check_roots_left(in_flight)
+            let left = self.check_roots_left(in_flight);
+            end_of(&mut watch, Phase::Verify);
+            left
         } else {
             Ok(())
         };
-        end_of(&mut watch, Phase::Verify);
         let result =
             left.and_then(|()| self.run_collection(kind, in_flight, &mut dead, &mut watch));
         self.poisoned.take();
@@ -72,7 +83,9 @@ impl Isolate {
         self.publish();
         let result = result.and_then(|()| {
             if self.config.zeal.verify {
-                self.verify()
+                let verified = self.verify();
+                end_of(&mut watch, Phase::Verify);
+                verified
             } else {
                 Ok(())
             }
@@ -80,7 +93,6 @@ impl Isolate {
         if let Err(error) = &result {
             self.poison(error.clone());
         }
-        end_of(&mut watch, Phase::Verify);
         if let Some(watch) = watch {
             self.tell_collection_ended(watch, pause, dead.0.len() as u64, &result);
         }
@@ -186,7 +198,7 @@ impl Isolate {
             self.allocations_until_zeal -= 1;
             if self.allocations_until_zeal == 0 {
                 self.allocations_until_zeal = self.config.zeal.collect_every;
-                self.collect_with(CollectionKind::Automatic, in_flight)?;
+                self.collect_for(CollectionReason::Zeal, CollectionKind::Automatic, in_flight)?;
             }
         }
         let full = HeapError::HeapFull {
@@ -247,7 +259,8 @@ impl Isolate {
         }
         let collects = self.config.collector.properties().collects;
         if collects {
-            self.collect_with(CollectionKind::Automatic, in_flight)?;
+            let reason = CollectionReason::Allocation;
+            self.collect_for(reason, CollectionKind::Automatic, in_flight)?;
             if let Some(object) = self.try_allocate(bytes, header)? {
                 return Ok(Some(object));
             }
@@ -258,7 +271,8 @@ impl Isolate {
         if !collects {
             return Ok(None);
         }
-        self.collect_with(CollectionKind::Full, in_flight)?;
+        let reason = CollectionReason::Allocation;
+        self.collect_for(reason, CollectionKind::Full, in_flight)?;
         self.grow_and_allocate(bytes, header)
     }
 

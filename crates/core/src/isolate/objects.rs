@@ -5,7 +5,7 @@
 //! above; these are the operations compiled code performs, done by the host from the same data.
 
 use super::{Isolate, heap_context};
-use crate::collector::{CollectionKind, GcHeap};
+use crate::collector::{CollectionKind, CollectionReason, GcHeap};
 use crate::header::{ARRAY_LENGTH_OFFSET, HEADER_BYTES, load_ref};
 use crate::host_data::HostData;
 use crate::shape::{Shape, ShapeKind};
@@ -211,9 +211,10 @@ impl Isolate {
         if !self.host_data.is_over_budget(bytes) || !collects {
             return Ok(());
         }
-        self.collect_with(CollectionKind::Automatic, in_flight)?;
+        let reason = CollectionReason::HostValues;
+        self.collect_for(reason, CollectionKind::Automatic, in_flight)?;
         if self.host_data.is_over_budget(bytes) {
-            self.collect_with(CollectionKind::Full, in_flight)?;
+            self.collect_for(reason, CollectionKind::Full, in_flight)?;
         }
         self.host_data.set_budget();
         Ok(())

@@ -4,17 +4,22 @@ use super::{Isolate, heap_context};
 use crate::events::{
     BudgetGrown, CollectionEnded, CollectionStarted, CollectionWatch, HeapExhausted,
 };
-use crate::{CollectionKind, HeapError};
+use crate::{CollectionKind, CollectionReason, HeapError};
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Isolate {
     /// Tells of a collection's start, if anybody listens.
-    pub(super) fn watch_collection(&mut self, kind: CollectionKind) -> Option<CollectionWatch> {
+    pub(super) fn watch_collection(
+        &mut self,
+        kind: CollectionKind,
+        reason: CollectionReason,
+    ) -> Option<CollectionWatch> {
         let listener = Arc::clone(self.config.listener.as_ref()?);
         let started = CollectionStarted {
             isolate: self.id.get().get(),
             kind,
+            reason,
             usage: self.heap.usage(&heap_context!(self)),
         };
         let (bytes, objects) = (self.stats.copied_bytes, self.stats.copied_objects);
@@ -38,6 +43,7 @@ impl Isolate {
         watch.listener.collection_ended(&CollectionEnded {
             isolate: self.id.get().get(),
             kind: watch.started.kind,
+            reason: watch.started.reason,
             before,
             after,
             reclaimed_bytes: before.occupied_bytes.saturating_sub(after.occupied_bytes),
