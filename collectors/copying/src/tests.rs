@@ -98,6 +98,55 @@ fn a_list_survives_collections_and_garbage_does_not() {
     }
 }
 
+/// More references than may wait, from an array that is copied and from one that is too large for it, to
+/// cells that lead to more of them: the collection goes on breadth first, and in depth again after that.
+#[test]
+fn what_finds_no_room_to_wait_is_scanned_where_it_lies() {
+    const LISTS: u32 = if cfg!(miri) { 1200 } else { 3000 };
+    for memory in MEMORIES.iter().copied() {
+        let mut isolate = isolate(memory, 64 << 20, Zeal::OFF);
+        let (cell, number, next) = cell_type(&mut isolate);
+        let array = ArrayType::new(FieldType::mutable(ValType::ANYREF));
+        let array = isolate.types().register_array(array).unwrap();
+        isolate.sync_types();
+        let mut roots = [GcRef::NULL; 4];
+        for (root, length) in [(0, LISTS), (1, LISTS), (2, 10 * LISTS)] {
+            let made = isolate.alloc_array(array, length, &mut roots).unwrap();
+            roots[root] = made.to_ref();
+        }
+        // Each list in both small arrays, a cell of it in the large one.
+        for list in 0..LISTS {
+            roots[3] = GcRef::NULL;
+            for i in 0..4 {
+                let new = isolate.alloc_struct(cell, &mut roots).unwrap();
+                isolate.store_u32(new, number, i);
+                isolate.init_ref(new, next, roots[3]);
+                roots[3] = new.to_ref();
+            }
+            for (root, index) in [(0, list), (1, LISTS - 1 - list), (2, 10 * list)] {
+                isolate.write_ref(object(roots[root]), 12 + 4 * index, roots[3]);
+            }
+        }
+        roots[3] = GcRef::NULL;
+        for _ in 0..3 {
+            isolate
+                .collect_with(CollectionKind::Full, &mut roots)
+                .unwrap();
+            isolate.verify().unwrap();
+            for list in 0..LISTS {
+                let element =
+                    |root: usize, index: u32| isolate.load_ref(object(roots[root]), 12 + 4 * index);
+                let head = element(0, list);
+                assert_eq!(element(1, LISTS - 1 - list), head);
+                assert_eq!(element(2, 10 * list), head);
+                check_list(&mut isolate, head, 4);
+            }
+            let cells = u64::from(LISTS) * 4 * 16;
+            assert!((cells..cells + (200 << 10)).contains(&isolate.stats().live_bytes));
+        }
+    }
+}
+
 /// As `build_list`, keeping another list alive.
 fn build_list_keeping(isolate: &mut Isolate, kept: &mut [GcRef; 1], n: u32) -> GcRef {
     let (cell, _, next) = cell_type(isolate);

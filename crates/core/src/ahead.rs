@@ -31,6 +31,13 @@ impl<T: Copy> Ahead<T> {
         }
     }
 
+    /// Whether nothing comes out when an item is put in.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has_room(&self) -> bool {
+        self.len < AHEAD
+    }
+
     /// Puts an item in; takes the oldest out where there were 16.
     #[inline(always)]
     pub fn push(&mut self, item: T) -> Option<T> {

@@ -262,8 +262,8 @@ fn a_snapshot_shows_who_holds_what() {
             .map(|node| (&*node.name, (&*node.kind, node.bytes)))
             .collect();
         assert_eq!(kinds["Node"], ("object", 24));
-        assert_eq!(kinds["array anyref"], ("array", 32));
-        assert_eq!(kinds["array i8"], ("array", 112));
+        assert_eq!(kinds["array anyref"], ("object", 32));
+        assert_eq!(kinds["array i8"], ("object", 112));
         assert_eq!(kinds["host value"], ("native", 16));
         assert_eq!(kinds["(GC roots)"], ("synthetic", 0));
         assert_eq!(snapshot.retainers(left), [("Node", "property", "left")]);
