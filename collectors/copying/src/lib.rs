@@ -1,15 +1,16 @@
 //! Cheney's copying collector over semispaces that are sets of chunks.
 //!
 //! Objects are allocated by bumping a cursor through chunks. A collection copies what is reachable
-//! into other chunks, scanning the copies in the order they were made, and frees the chunks it
-//! left: it never looks at a dead object. Objects larger than an eighth of a chunk lie in a space
+//! into other chunks, in depth as far as a small stack reaches and else scanning the copies in the order
+//! they were made, and frees the chunks it left: it never looks at a dead object. Objects larger than an eighth of a chunk lie in a space
 //! of their own and never move. No barriers; references move, so compiled code reloads them.
 //!
 //! **Cost.** Time follows live bytes and roots. Room: live data, what is allocated between
 //! collections, and a reserve for copying the worst case (see `heap.rs` for the formula).
 //!
 //! # References
-//! Cheney, *A nonrecursive list compacting algorithm*, CACM 13(11), 1970.
+//! Cheney, *A nonrecursive list compacting algorithm*, CACM 13(11), 1970. Cher, Hosking and Vitek,
+//! *Software prefetching for mark-sweep garbage collection*, ASPLOS 2004.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
