@@ -76,7 +76,7 @@ struct Evacuation<'a, M> {
     is_deep: bool,
     /// References to fromspace and their slots, to be looked at when what they lead to is in the cache.
     found: Ahead<(ObjectRef, u32)>,
-    /// More of them, the latest on top; never longer than it is at first.
+    /// More of them, the latest on top; never more than there was room for at first.
     pending: Vec<(ObjectRef, u32)>,
     /// Large objects marked and not scanned.
     gray_large: Vec<ObjectRef>,

@@ -40,7 +40,12 @@ impl Default for HeapLimits {
     }
 }
 
-/// How much to allocate between collections; see the source of this module for the rule.
+/// How much to allocate between collections.
+///
+/// The square-root rule of Kirisame, Shenoy and Panchekha (OOPSLA 2022): `sqrt(K * g * t)` bytes, where the
+/// program allocates `g` bytes a second, a collection takes `t` seconds, both as measured of late, and `K`
+/// is [`worth_bytes`](Self::worth_bytes); between the two multiples of the live bytes, and above the floor.
+/// With little alive twice the floor may be free, whatever the multiples say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(
     feature = "serde",
