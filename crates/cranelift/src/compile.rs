@@ -5,7 +5,11 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::{CfaUnwindInfo, UnwindInfo, UnwindInfoKind, UnwindInst};
-use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget, MachTrap};
+use crate::stretches;
+use cranelift_codegen::{
+    CodegenResult, CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedRelocTarget,
+    MachTrap,
+};
 use smallvec::SmallVec;
 use windrow_stack::{Handler, Location, Safepoint, TrapCode, TrapSite};
 
@@ -109,12 +113,9 @@ pub fn compile(
     context: &mut Context,
     isa: &dyn TargetIsa,
 ) -> Result<CompiledFunction, CompileError> {
-    if let Err(error) = context.compile(isa, &mut ControlPlane::default()) {
-        return Err(CompileError::Codegen {
-            reason: format!("{:?}", error.inner),
-        });
-    }
-    let mut compiled = context.take_compiled_code().expect("compiled just now");
+    let mut compiled = generate(context, isa).map_err(|error| CompileError::Codegen {
+        reason: format!("{error:?}"),
+    })?;
     anchor_at_frame_pointer(&mut compiled.buffer.unwind_info);
     let compiled = &compiled;
     let buffer = &compiled.buffer;
@@ -159,6 +160,19 @@ pub fn compile(
     })
 }
 
+/// Optimises the function and makes machine code of it.
+fn generate(context: &mut Context, isa: &dyn TargetIsa) -> CodegenResult<CompiledCode> {
+    let plane = &mut ControlPlane::default();
+    context.verify_if(isa)?;
+    stretches::unify_state(&mut context.func);
+    context.optimize(isa, plane)?;
+    stretches::separate(&mut context.func);
+    context.verify_if(isa)?;
+    let allocator = &mut regalloc2::Ctx::default();
+    let stencil = isa.compile_function(&context.func, &context.domtree, allocator, false, plane)?;
+    Ok(stencil.apply_params(&context.func.params))
+}
+
 /// Corrects where saved registers are said to lie in functions that make room for the arguments of a
 /// tail call. There the frame's beginning moves down before registers are saved; Cranelift counts their
 /// distances from where it was, but leaves the frame's end (CFA) at the frame pointer plus what a call
@@ -185,7 +199,7 @@ fn anchor_at_frame_pointer(unwind_info: &mut [(u32, UnwindInst)]) {
 
 /// What Cranelift knows of the prologue; nothing with settings that leave it out.
 fn unwind(
-    compiled: &cranelift_codegen::CompiledCode,
+    compiled: &CompiledCode,
     isa: &dyn TargetIsa,
 ) -> Result<Option<CfaUnwindInfo>, CompileError> {
     if !isa.flags().unwind_info() {
@@ -203,7 +217,7 @@ fn unwind(
 
 /// One safepoint a call, those without references included: the walker then finds every return
 /// address it meets.
-fn safepoints(compiled: &cranelift_codegen::CompiledCode) -> Result<Vec<Safepoint>, CompileError> {
+fn safepoints(compiled: &CompiledCode) -> Result<Vec<Safepoint>, CompileError> {
     let buffer = &compiled.buffer;
     let frame_bytes = buffer
         .frame_layout()
@@ -237,7 +251,7 @@ fn safepoints(compiled: &cranelift_codegen::CompiledCode) -> Result<Vec<Safepoin
 
 /// The handler of each call that has one. Calls are emitted with a handler of all exceptions or
 /// with none, see [`RefFrame::try_call`](crate::RefFrame::try_call).
-fn handlers(compiled: &cranelift_codegen::CompiledCode) -> Vec<Handler> {
+fn handlers(compiled: &CompiledCode) -> Vec<Handler> {
     let mut handlers = Vec::new();
     for call in compiled.buffer.call_sites() {
         for handler in call.exception_handlers {

@@ -48,6 +48,7 @@ mod safepoint;
 mod settings;
 mod slow;
 mod stack_limit;
+mod stretches;
 mod trampoline;
 mod trap;
 

@@ -1,0 +1,172 @@
+//! Values that cost nothing to make anew: one each for the optimiser, one a stretch for the register
+//! allocator.
+//!
+//! The state pointer lies in the pinned register, so that reading it is a register move, and an
+//! address in the heap or on the stack is part of the instruction that uses it. Loads are found to be
+//! equal only if their addresses are, so while a function is optimised there is one state pointer.
+//! Kept that way it would take a register for the whole function, or be spilled around calls. So
+//! afterwards each *stretch*, the part of a block between two calls, gets values of its own, made just
+//! before their first use there.
+//!
+//! Linear in instructions.
+
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::{Function, Inst, InstBuilder, InstructionData, Opcode, Value, types};
+use hashbrown::HashMap;
+
+/// Makes one value of all reads of the pinned register, if it is only read.
+pub(crate) fn unify_state(func: &mut Function) {
+    let mut reads = Vec::new();
+    for block in func.layout.blocks() {
+        for inst in func.layout.block_insts(block) {
+            match func.dfg.insts[inst].opcode() {
+                Opcode::GetPinnedReg => reads.push(inst),
+                Opcode::SetPinnedReg => return,
+                _ => {}
+            }
+        }
+    }
+    let Some(entry) = func.layout.entry_block().filter(|_| !reads.is_empty()) else {
+        return;
+    };
+    let mut cursor = FuncCursor::new(func).at_first_insertion_point(entry);
+    let state = cursor.ins().get_pinned_reg(types::I64);
+    for read in reads {
+        func.layout.remove_inst(read);
+        let value = func.dfg.first_result(read);
+        func.dfg.clear_results(read);
+        func.dfg.change_to_alias(value, state);
+    }
+}
+
+/// How a value is made anew.
+#[derive(Clone, Copy)]
+enum Recipe {
+    /// A copy of an instruction whose operands, if it has any, stay what they are.
+    Copy(Inst),
+    /// The state pointer plus something.
+    StatePlus { state: Value, distance: Value },
+}
+
+/// Gives each stretch its own state pointer and addresses. For a function that has been optimised.
+pub(crate) fn separate(func: &mut Function) {
+    let recipes = take_out(func);
+    if recipes.is_empty() {
+        return;
+    }
+    // What was made in the stretch at hand.
+    let mut made: HashMap<Value, Value> = HashMap::new();
+    let mut cursor = FuncCursor::new(func);
+    while cursor.next_block().is_some() {
+        made.clear();
+        while let Some(inst) = cursor.next_inst() {
+            let wanted = |value: &Value| recipes.contains_key(value);
+            if cursor.func.dfg.inst_values(inst).any(|value| wanted(&value)) {
+                let operands: smallvec::SmallVec<[Value; 4]> =
+                    cursor.func.dfg.inst_values(inst).filter(wanted).collect();
+                for value in operands {
+                    make(&mut cursor, &recipes, &mut made, value);
+                }
+                let dfg = &mut cursor.func.dfg;
+                dfg.map_inst_values(inst, |value| *made.get(&value).unwrap_or(&value));
+            }
+            if cursor.func.dfg.insts[inst].opcode().is_call() {
+                made.clear();
+            }
+        }
+    }
+}
+
+/// Removes the instructions that make such values from where they are.
+fn take_out(func: &mut Function) -> HashMap<Value, Recipe> {
+    let mut recipes = HashMap::new();
+    let mut cursor = FuncCursor::new(func);
+    let mut writes = false;
+    while cursor.next_block().is_some() {
+        while let Some(inst) = cursor.next_inst() {
+            let dfg = &cursor.func.dfg;
+            writes |= dfg.insts[inst].opcode() == Opcode::SetPinnedReg;
+        }
+    }
+    if writes {
+        return recipes;
+    }
+    // Definitions come before uses along the tree of dominators, not in the layout: reads first.
+    for sums in [false, true] {
+        let mut cursor = FuncCursor::new(func);
+        while cursor.next_block().is_some() {
+            while let Some(inst) = cursor.next_inst() {
+                let Some(recipe) = recipe(cursor.func, &recipes, inst, sums) else {
+                    continue;
+                };
+                recipes.insert(cursor.func.dfg.first_result(inst), recipe);
+                cursor.remove_inst_and_step_back();
+            }
+        }
+    }
+    recipes
+}
+
+fn recipe(
+    func: &Function,
+    recipes: &HashMap<Value, Recipe>,
+    inst: Inst,
+    sums: bool,
+) -> Option<Recipe> {
+    match func.dfg.insts[inst] {
+        InstructionData::NullAry {
+            opcode: Opcode::GetPinnedReg,
+        }
+        | InstructionData::StackAddr {
+            opcode: Opcode::StackAddr,
+            ..
+        } if !sums => Some(Recipe::Copy(inst)),
+        InstructionData::Binary {
+            opcode: Opcode::Iadd,
+            args: [left, right],
+        } if sums => {
+            let is_state = |value: &Value| match recipes.get(value) {
+                Some(Recipe::Copy(inst)) => {
+                    func.dfg.insts[*inst].opcode() == Opcode::GetPinnedReg
+                }
+                _ => false,
+            };
+            let plus = |state, distance| Recipe::StatePlus { state, distance };
+            if is_state(&left) {
+                Some(plus(left, right))
+            } else {
+                is_state(&right).then(|| plus(right, left))
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Makes a value, unless this stretch has it, before the instruction at hand.
+fn make(
+    cursor: &mut FuncCursor<'_>,
+    recipes: &HashMap<Value, Recipe>,
+    made: &mut HashMap<Value, Value>,
+    value: Value,
+) -> Value {
+    if let Some(value) = made.get(&value) {
+        return *value;
+    }
+    let anew = match recipes[&value] {
+        Recipe::Copy(inst) => {
+            let copy = cursor.func.dfg.clone_inst(inst);
+            cursor.insert_inst(copy);
+            cursor.func.dfg.first_result(copy)
+        }
+        Recipe::StatePlus { state, distance } => {
+            let state = make(cursor, recipes, made, state);
+            let distance = match recipes.contains_key(&distance) {
+                true => make(cursor, recipes, made, distance),
+                false => distance,
+            };
+            cursor.ins().iadd(state, distance)
+        }
+    };
+    made.insert(value, anew);
+    anew
+}
