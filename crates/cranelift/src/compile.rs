@@ -1,11 +1,11 @@
 //! From CLIF to code with the records `windrow-stack` registers.
 
+use crate::stretches;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::{CfaUnwindInfo, UnwindInfo, UnwindInfoKind, UnwindInst};
-use crate::stretches;
 use cranelift_codegen::{
     CodegenResult, CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedRelocTarget,
     MachTrap,

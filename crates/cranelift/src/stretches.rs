@@ -61,7 +61,12 @@ pub(crate) fn separate(func: &mut Function) {
         made.clear();
         while let Some(inst) = cursor.next_inst() {
             let wanted = |value: &Value| recipes.contains_key(value);
-            if cursor.func.dfg.inst_values(inst).any(|value| wanted(&value)) {
+            if cursor
+                .func
+                .dfg
+                .inst_values(inst)
+                .any(|value| wanted(&value))
+            {
                 let operands: smallvec::SmallVec<[Value; 4]> =
                     cursor.func.dfg.inst_values(inst).filter(wanted).collect();
                 for value in operands {
@@ -126,9 +131,7 @@ fn recipe(
             args: [left, right],
         } if sums => {
             let is_state = |value: &Value| match recipes.get(value) {
-                Some(Recipe::Copy(inst)) => {
-                    func.dfg.insts[*inst].opcode() == Opcode::GetPinnedReg
-                }
+                Some(Recipe::Copy(inst)) => func.dfg.insts[*inst].opcode() == Opcode::GetPinnedReg,
                 _ => false,
             };
             let plus = |state, distance| Recipe::StatePlus { state, distance };

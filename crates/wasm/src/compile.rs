@@ -1,16 +1,27 @@
-//! One function from bytes to code: validate and translate, then compile.
+//! One function from bytes to code: validate and translate, replace calls of small functions, compile.
 //!
-//! Function bodies are independent, so a [`FunctionCompiler`] belongs to one thread and is used
-//! for many functions; what it allocates is kept from one to the next.
+//! A [`FunctionCompiler`] belongs to one thread and is used for many functions; what it allocates, and
+//! the small functions it translated for their callers, are kept from one to the next.
+
+mod inlining;
 
 use crate::env::ModuleEnv;
+use crate::module::parse::Body;
 use crate::translate::{TranslateError, Truth, translate};
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::UserFuncName;
+use cranelift_codegen::ir::{Function, UserFuncName};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilderContext;
-use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, ValidatorResources};
-use windrow_cranelift::{CompiledFunction, compile};
+use inlining::Inlining;
+use wasmparser::{FuncValidator, FuncValidatorAllocations, ValidatorResources};
+use windrow_cranelift::{CompiledFunction, InlinedCalls, compile, inline};
+
+/// A function's code, and where it came from.
+pub(crate) struct Compiled {
+    pub(crate) code: CompiledFunction,
+    /// What the code's source locations mean; the others are offsets in the module's binary.
+    pub(crate) inlined: InlinedCalls,
+}
 
 /// Compiles functions of one module, one after another.
 pub(crate) struct FunctionCompiler<'a> {
@@ -19,50 +30,48 @@ pub(crate) struct FunctionCompiler<'a> {
     context: Context,
     builder: FunctionBuilderContext,
     validation: FuncValidatorAllocations,
+    inlining: Inlining<'a>,
 }
 
 impl<'a> FunctionCompiler<'a> {
-    /// A compiler of functions of the module that `env` describes.
-    pub(crate) fn new(env: &'a ModuleEnv, isa: &'a dyn TargetIsa) -> Self {
+    /// A compiler of functions of the module that `env` describes, all of whose bodies are `bodies`.
+    pub(crate) fn new(env: &'a ModuleEnv, isa: &'a dyn TargetIsa, bodies: &'a [Body<'a>]) -> Self {
         Self {
             env,
             isa,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
             validation: FuncValidatorAllocations::default(),
+            inlining: Inlining::new(env, isa, bodies),
         }
     }
 
     /// Validates and compiles one function.
     ///
     /// Direct calls are relocations against the functions of the module by index, in the
-    /// namespace [`FUNCTION_NAMESPACE`](crate::translate::FUNCTION_NAMESPACE). Source locations
-    /// are offsets in the module's binary.
+    /// namespace [`FUNCTION_NAMESPACE`](crate::translate::FUNCTION_NAMESPACE).
     ///
     /// # Errors
     /// [`TranslateError`]. The compiler can be used on.
-    pub(crate) fn compile(
-        &mut self,
-        function: FuncToValidate<ValidatorResources>,
-        body: &FunctionBody<'_>,
-    ) -> Result<CompiledFunction, TranslateError> {
-        self.translate(function, body)?;
-        Ok(compile(&mut self.context, self.isa)?)
+    pub(crate) fn compile(&mut self, body: &Body<'_>) -> Result<Compiled, TranslateError> {
+        self.translate(body)?;
+        let mut calls = self.inlining.of(body.validate.index);
+        let inlined = match self.env.inlining {
+            true => inline(&mut self.context, &mut calls)?,
+            false => InlinedCalls::default(),
+        };
+        let code = compile(&mut self.context, self.isa)?;
+        Ok(Compiled { code, inlined })
     }
 
     /// Validates and translates one function into the context. Builds with debug assertions check
     /// its safepoints.
-    fn translate(
-        &mut self,
-        function: FuncToValidate<ValidatorResources>,
-        body: &FunctionBody<'_>,
-    ) -> Result<(), TranslateError> {
-        let index = function.index;
-        let truth = self.translate_unchecked(function, body)?;
+    fn translate(&mut self, body: &Body<'_>) -> Result<(), TranslateError> {
+        let truth = self.translate_unchecked(body)?;
         if cfg!(debug_assertions) {
             let func = &self.context.func;
             if let Err(violation) = truth.settle(func).check(func) {
-                let name = self.env.display_name(index);
+                let name = self.env.display_name(body.validate.index);
                 panic!("the code of {name} would lose a reference: {violation}");
             }
         }
@@ -71,40 +80,46 @@ impl<'a> FunctionCompiler<'a> {
 
     /// Validates and translates one function into the context. Yields what its safepoints can be
     /// checked against.
-    fn translate_unchecked(
-        &mut self,
-        function: FuncToValidate<ValidatorResources>,
-        body: &FunctionBody<'_>,
-    ) -> Result<Truth, TranslateError> {
+    fn translate_unchecked(&mut self, body: &Body<'_>) -> Result<Truth, TranslateError> {
         self.context.clear();
-        self.context.func.name = UserFuncName::user(0, function.index);
-        let mut validator = function.into_validator(std::mem::take(&mut self.validation));
-        let result = translate(
+        let func = &mut self.context.func;
+        let mut validator = body.validator(std::mem::take(&mut self.validation));
+        let result = translate_body(
             self.env,
             self.isa,
             &mut validator,
             body,
             &mut self.builder,
-            &mut self.context.func,
+            func,
         );
-        if result.is_err() {
-            // A builder given up half-way leaves its context unfit for the next function.
-            self.builder = FunctionBuilderContext::new();
-        }
         self.validation = validator.into_allocations();
         result
     }
 
     /// The CLIF of one function, before any optimisation.
     #[cfg(test)]
-    pub(crate) fn clif(
-        &mut self,
-        function: FuncToValidate<ValidatorResources>,
-        body: &FunctionBody<'_>,
-    ) -> Result<String, TranslateError> {
-        self.translate(function, body)?;
+    pub(crate) fn clif(&mut self, body: &Body<'_>) -> Result<String, TranslateError> {
+        self.translate(body)?;
         Ok(self.context.func.display().to_string())
     }
+}
+
+/// Validates and translates a function into `func`, which is empty.
+fn translate_body(
+    env: &ModuleEnv,
+    isa: &dyn TargetIsa,
+    validator: &mut FuncValidator<ValidatorResources>,
+    body: &Body<'_>,
+    builder: &mut FunctionBuilderContext,
+    func: &mut Function,
+) -> Result<Truth, TranslateError> {
+    func.name = UserFuncName::user(0, body.validate.index);
+    let result = translate(env, isa, validator, &body.body, builder, func);
+    if result.is_err() {
+        // A builder given up half-way leaves its context unfit for the next function.
+        *builder = FunctionBuilderContext::new();
+    }
+    result
 }
 
 #[cfg(test)]

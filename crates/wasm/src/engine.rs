@@ -41,6 +41,7 @@ struct Inner {
     config: Config,
     abi: CodeAbi,
     checks: Checks,
+    inlining: bool,
     unwinder: Unwinder,
     tools: Tools,
     isa: OwnedTargetIsa,
@@ -130,6 +131,7 @@ impl Engine {
             config: config.clone(),
             abi: config.code_abi(),
             checks: chosen.checks,
+            inlining: chosen.inlining,
             unwinder: chosen.unwinder,
             tools: chosen.tools,
             isa,
@@ -150,6 +152,11 @@ impl Engine {
     /// [`windrow::Error::Heap`] where the system has no room for the heap's memory.
     pub fn new_store(&self) -> Result<Store, windrow::Error> {
         Store::new(&self.inner.config)
+    }
+
+    /// Whether small functions take the place of calls of them.
+    pub(crate) fn inlining(&self) -> bool {
+        self.inner.inlining
     }
 
     /// What code of this engine looks at from time to time.
@@ -318,11 +325,12 @@ impl Engine {
                 .get(&number)
                 .and_then(Weak::upgrade);
             let Some(module) = module else { continue };
-            frames.push(TrapFrame {
-                function: module.env.display_name(function_index),
-                function_index,
-                wasm_offset: module.wasm_offset(function_index, place.offset),
-            });
+            let origins = module.origins.of(function_index, place.offset);
+            frames.extend(origins.into_iter().map(|origin| TrapFrame {
+                function: module.env.display_name(origin.function),
+                function_index: origin.function,
+                wasm_offset: origin.offset,
+            }));
         }
     }
 }

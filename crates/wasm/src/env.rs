@@ -59,6 +59,8 @@ pub(crate) struct ModuleEnv {
     pub(crate) abi: CodeAbi,
     /// What code looks at from time to time.
     pub(crate) checks: Checks,
+    /// Whether small functions are inlined.
+    pub(crate) inlining: bool,
     /// Layouts, displays and subtyping of the canonical types.
     pub(crate) registry: Arc<TypeRegistry>,
     /// Types by module index.
@@ -99,6 +101,7 @@ impl ModuleEnv {
         Self {
             abi,
             checks: Checks::default(),
+            inlining: true,
             registry,
             types: Vec::new(),
             validated: HashMap::new(),

@@ -6,12 +6,14 @@
 pub(crate) mod const_expr;
 mod bodies;
 mod features;
+mod origins;
 pub(crate) mod parse;
 pub(crate) mod types;
 
 pub(crate) use features::feature_name;
 
 use crate::code::{Code, Unplaced};
+use crate::compile::Compiled;
 use crate::engine::Engine;
 use crate::env::ModuleEnv;
 use crate::error::Error;
@@ -20,6 +22,7 @@ use crate::memory::MemoryType;
 use crate::table::TableType;
 use crate::vmctx::VmOffsets;
 use bodies::compile_all;
+use origins::Origins;
 use parse::{ExportDecl, ExportKind, Parsed, Sections, parse};
 use std::fmt;
 use std::sync::Arc;
@@ -84,8 +87,8 @@ pub(crate) struct ModuleInner {
     pub(crate) sections: Sections,
     pub(crate) offsets: VmOffsets,
     code: Code,
-    /// For each of the module's own functions, which binary offset its code comes from.
-    locations: Vec<Vec<(u32, u32)>>,
+    /// Where the code comes from.
+    pub(crate) origins: Origins,
 }
 
 impl fmt::Debug for Module {
@@ -131,12 +134,14 @@ impl Module {
             bodies,
         } = parse(bytes, *engine.abi(), Arc::clone(engine.types()))?;
         env.checks = engine.checks();
-        let compiled = compile_all(engine, &env, bodies)?;
+        env.inlining = engine.inlining();
+        let compiled = compile_all(engine, &env, &bodies)?;
         let number = engine.next_module();
         let mut unplaced = Vec::with_capacity(compiled.len());
-        let mut locations = Vec::with_capacity(compiled.len());
-        for (mut code, function) in compiled.into_iter().zip(env.imported_functions..) {
-            locations.push(std::mem::take(&mut code.locations));
+        let mut origins = Origins::new(&env, &bodies);
+        for (compiled, function) in compiled.into_iter().zip(env.imported_functions..) {
+            let Compiled { mut code, inlined } = compiled;
+            origins.push(std::mem::take(&mut code.locations), inlined);
             unplaced.push(Unplaced {
                 code,
                 id: Some(u64::from(number) << 32 | u64::from(function)),
@@ -156,7 +161,7 @@ impl Module {
             sections,
             offsets,
             code,
-            locations,
+            origins,
         };
         let inner = Arc::new(inner);
         engine.add_module(number, &inner);
@@ -210,17 +215,6 @@ impl ModuleInner {
     pub(crate) fn function_address(&self, function: u32) -> usize {
         self.code
             .address((function - self.env.imported_functions) as usize)
-    }
-
-    /// Where in the binary an instruction comes from.
-    pub(crate) fn wasm_offset(&self, function: u32, code_offset: u32) -> Option<u64> {
-        let locations = self
-            .locations
-            .get(function.checked_sub(self.env.imported_functions)? as usize)?;
-        let after = locations.partition_point(|(start, _)| *start <= code_offset);
-        // What lies before the first place is the function's own entry, where the stack is checked.
-        let (_, offset) = locations.get(after.saturating_sub(1))?;
-        (*offset != u32::MAX).then_some(u64::from(*offset))
     }
 
     /// The type of an import.

@@ -17,6 +17,7 @@ use windrow_stack::Unwinder;
 pub struct EngineOptions {
     pub(crate) stack_max_bytes: usize,
     pub(crate) checks: Checks,
+    pub(crate) inlining: bool,
     pub(crate) unwinder: Unwinder,
     pub(crate) tools: Tools,
 }
@@ -47,6 +48,7 @@ impl EngineOptions {
                 interrupts: false,
                 fuel: false,
             },
+            inlining: true,
             unwinder: Unwinder::FramePointers,
             tools: Tools::NONE,
         }
@@ -81,6 +83,16 @@ impl EngineOptions {
         self
     }
 
+    /// Chooses whether small functions take the place of calls of them, as they do by default.
+    ///
+    /// Traps name every function either way. What sees frames as the processor does, a profiler or a
+    /// host function's own backtrace, does not see the functions inlined in them.
+    #[must_use]
+    pub const fn inlining(mut self, yes: bool) -> Self {
+        self.inlining = yes;
+        self
+    }
+
     /// Chooses how collections, exceptions and backtraces get from a frame to its caller's.
     #[must_use]
     pub const fn unwinder(mut self, unwinder: Unwinder) -> Self {
@@ -103,12 +115,13 @@ impl EngineOptions {
     /// unwound. GDB then shows compiled code and the host below it in a backtrace, and takes
     /// `break 'module!function'`.
     ///
-    /// Keeps some hundred bytes for a function. Needs the feature `debugger` and an executable with
+    /// Keeps some hundred bytes for a function, and none is inlined. Needs the feature `debugger` and an executable with
     /// its symbols.
     #[cfg(feature = "debugger")]
     #[must_use]
     pub const fn debugger(mut self, yes: bool) -> Self {
         self.tools.debugger = yes;
+        self.inlining &= !yes;
         self
     }
 }

@@ -9,7 +9,7 @@ use run::{Outcome, name, run, unwinders};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use windrow::{CollectorKind, Config, MemoryKind, Val, Zeal};
-use windrow_wasm::{EngineOptions, Unwinder};
+use windrow_wasm::Unwinder;
 
 /// Sizes for runs that collect at every allocation: some thousand collections each at most.
 const UNDER_ZEAL: [(&str, i32); 16] = [
@@ -48,7 +48,7 @@ impl Row {
         } = self;
         let mut outcome = run(
             config,
-            EngineOptions::new().unwinder(unwinder),
+            unwinders::options_with(unwinder),
             &programs().join(format!("{program}.wat")),
             "run",
             &[Val::I32(*n)],

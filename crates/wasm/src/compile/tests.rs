@@ -43,11 +43,7 @@ pub(super) fn call_abi() -> CodeAbi {
 fn each_function<T>(
     text: &str,
     abi: CodeAbi,
-    compile: impl FnMut(
-        &mut FunctionCompiler<'_>,
-        FuncToValidate<ValidatorResources>,
-        &FunctionBody<'_>,
-    ) -> Result<T, TranslateError>,
+    compile: impl FnMut(&mut FunctionCompiler<'_>, &Body<'_>) -> Result<T, TranslateError>,
 ) -> Result<Vec<T>, TranslateError> {
     let isa = native_isa(&IsaOptions {
         verify: true,
@@ -61,26 +57,19 @@ fn each_function_for<T>(
     isa: &dyn TargetIsa,
     text: &str,
     abi: CodeAbi,
-    mut compile: impl FnMut(
-        &mut FunctionCompiler<'_>,
-        FuncToValidate<ValidatorResources>,
-        &FunctionBody<'_>,
-    ) -> Result<T, TranslateError>,
+    mut compile: impl FnMut(&mut FunctionCompiler<'_>, &Body<'_>) -> Result<T, TranslateError>,
 ) -> Result<Vec<T>, TranslateError> {
     let bytes = wat::parse_str(text).unwrap();
     let parsed = parse(&bytes, abi, Arc::new(TypeRegistry::new())).unwrap();
-    let mut compiler = FunctionCompiler::new(&parsed.env, isa);
-    parsed
-        .bodies
-        .into_iter()
-        .map(|body| compile(&mut compiler, body.validate, &body.body))
-        .collect()
+    let mut compiler = FunctionCompiler::new(&parsed.env, isa, &parsed.bodies);
+    let bodies = parsed.bodies.iter();
+    bodies.map(|body| compile(&mut compiler, body)).collect()
 }
 
 /// The CLIF of each function, verified.
 pub(super) fn clif(text: &str, abi: CodeAbi) -> Vec<String> {
-    each_function(text, abi, |compiler, validate, body| {
-        let clif = compiler.clif(validate, body)?;
+    each_function(text, abi, |compiler, body| {
+        let clif = compiler.clif(body)?;
         compile(&mut compiler.context, compiler.isa)?;
         Ok(clif)
     })
@@ -92,9 +81,7 @@ pub(super) fn compile_all(
     text: &str,
     abi: CodeAbi,
 ) -> Result<Vec<CompiledFunction>, TranslateError> {
-    each_function(text, abi, |compiler, validate, body| {
-        compiler.compile(validate, body)
-    })
+    each_function(text, abi, |compiler, body| Ok(compiler.compile(body)?.code))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -111,8 +98,8 @@ fn a_processor_without_vector_instructions_is_named_instead_of_miscompiled_for()
         flags.set("enable_pinned_reg", "true").unwrap();
         let isa = isa.finish(Flags::new(flags)).unwrap();
         let text = format!("(module (func (param v128) (result v128) {body}))");
-        let compiled = each_function_for(&*isa, &text, bump_abi(), |compiler, body, code| {
-            compiler.compile(body, code)
+        let compiled = each_function_for(&*isa, &text, bump_abi(), |compiler, body| {
+            compiler.compile(body)
         });
         compiled.err().map(|error| error.to_string())
     };

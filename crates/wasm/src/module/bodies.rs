@@ -5,14 +5,12 @@
 //! those that were tried.
 
 use super::parse::Body;
-use crate::compile::FunctionCompiler;
+use crate::compile::{Compiled, FunctionCompiler};
 use crate::engine::Engine;
 use crate::env::ModuleEnv;
 use crate::error::Error;
 use crate::translate::TranslateError;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use windrow_cranelift::CompiledFunction;
 
 /// Functions that a thread is given at least, so that small modules start none.
 const FUNCTIONS_PER_THREAD: usize = 4;
@@ -20,12 +18,12 @@ const FUNCTIONS_PER_THREAD: usize = 4;
 /// The bodies of a module, and which of them is to be compiled next.
 struct Queue<'a> {
     env: &'a ModuleEnv,
-    bodies: Vec<Mutex<Option<Body<'a>>>>,
+    bodies: &'a [Body<'a>],
     next: AtomicUsize,
 }
 
 /// What one thread compiled, by position; or the position and error of the body it failed at.
-type Share = Result<Vec<(usize, CompiledFunction)>, (usize, Error)>;
+type Share = Result<Vec<(usize, Compiled)>, (usize, Error)>;
 
 /// Compiles function bodies on all processors, and gives them back in order.
 ///
@@ -34,16 +32,12 @@ type Share = Result<Vec<(usize, CompiledFunction)>, (usize, Error)>;
 pub(super) fn compile_all(
     engine: &Engine,
     env: &ModuleEnv,
-    bodies: Vec<Body<'_>>,
-) -> Result<Vec<CompiledFunction>, Error> {
+    bodies: &[Body<'_>],
+) -> Result<Vec<Compiled>, Error> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = processors
         .min(bodies.len().div_ceil(FUNCTIONS_PER_THREAD))
         .max(1);
-    let bodies = bodies
-        .into_iter()
-        .map(|body| Mutex::new(Some(body)))
-        .collect();
     let queue = Queue {
         env,
         bodies,
@@ -69,18 +63,16 @@ pub(super) fn compile_all(
 impl Queue<'_> {
     /// Compiles bodies until none is left, or one fails, which ends the work of all.
     fn work(&self, engine: &Engine) -> Share {
-        let mut compiler = FunctionCompiler::new(self.env, engine.isa());
+        let mut compiler = FunctionCompiler::new(self.env, engine.isa(), self.bodies);
         let mut done = Vec::new();
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(body) = self.bodies.get(index) else {
                 return Ok(done);
             };
-            let body = body.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Body { validate, body } = body.expect("each position is taken once");
-            let function = validate.index;
-            match compiler.compile(validate, &body) {
-                Ok(code) => done.push((index, code)),
+            let function = body.validate.index;
+            match compiler.compile(body) {
+                Ok(compiled) => done.push((index, compiled)),
                 Err(error) => {
                     self.next.store(self.bodies.len(), Ordering::Relaxed);
                     return Err((index, function_error(self.env, function, error)));
@@ -90,7 +82,7 @@ impl Queue<'_> {
     }
 }
 
-fn in_order(shares: Vec<Share>) -> Result<Vec<CompiledFunction>, Error> {
+fn in_order(shares: Vec<Share>) -> Result<Vec<Compiled>, Error> {
     let mut compiled = Vec::new();
     let mut failures = Vec::new();
     for share in shares {
@@ -103,7 +95,7 @@ fn in_order(shares: Vec<Share>) -> Result<Vec<CompiledFunction>, Error> {
         return Err(error);
     }
     compiled.sort_unstable_by_key(|(index, _)| *index);
-    Ok(compiled.into_iter().map(|(_, code)| code).collect())
+    Ok(compiled.into_iter().map(|(_, compiled)| compiled).collect())
 }
 
 fn function_error(env: &ModuleEnv, function: u32, error: TranslateError) -> Error {

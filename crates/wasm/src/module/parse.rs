@@ -12,9 +12,9 @@ use crate::tag::payload_type;
 use std::sync::Arc;
 use wasmparser::{
     DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader, ExternalKind,
-    FuncToValidate, FunctionBody, GlobalSectionReader, ImportSectionReader, KnownCustom, Name,
-    NameSectionReader, Parser, Payload, RefType, TableInit, TableSectionReader, TypeRef,
-    ValidPayload, Validator, ValidatorResources,
+    FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody, GlobalSectionReader,
+    ImportSectionReader, KnownCustom, Name, NameSectionReader, Parser, Payload, RefType, TableInit,
+    TableSectionReader, TypeRef, ValidPayload, Validator, ValidatorResources,
 };
 use windrow::TypeRegistry;
 use windrow::jit::CodeAbi;
@@ -90,6 +90,28 @@ pub(crate) struct Sections {
 pub(crate) struct Body<'a> {
     pub(crate) validate: FuncToValidate<ValidatorResources>,
     pub(crate) body: FunctionBody<'a>,
+}
+
+impl Body<'_> {
+    /// A validator of this body, which may be asked for any number of times.
+    pub(crate) fn validator(
+        &self,
+        allocations: FuncValidatorAllocations,
+    ) -> FuncValidator<ValidatorResources> {
+        let FuncToValidate {
+            ref resources,
+            index,
+            ty,
+            features,
+        } = self.validate;
+        let validate = FuncToValidate {
+            resources: resources.clone(),
+            index,
+            ty,
+            features,
+        };
+        validate.into_validator(allocations)
+    }
 }
 
 /// A module whose function bodies are still to be compiled.

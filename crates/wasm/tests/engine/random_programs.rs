@@ -26,14 +26,14 @@ use windrow::{
     ValType, Zeal,
 };
 use windrow_testkit::{Effort, Recorder};
-use windrow_wasm::{Engine, EngineOptions, Error, Linker, Module, Unwinder};
+use windrow_wasm::{Engine, Error, Linker, Module, Unwinder};
 
 /// Cases where the environment asks for no other number.
 const CASES: u32 = 128;
 
 /// The result of a program, whose host functions collect.
 fn run(config: &Config, unwinder: Unwinder, text: &str) -> i32 {
-    let options = EngineOptions::new().unwinder(unwinder);
+    let options = unwinders::options_with(unwinder);
     let engine = Engine::with_options(config, options).unwrap();
     let module = Module::new(&engine, text.as_bytes()).unwrap();
     let mut store = engine.new_store().unwrap();

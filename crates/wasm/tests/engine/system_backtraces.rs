@@ -32,6 +32,11 @@ struct Program {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
+/// An engine that makes a frame for each call.
+fn engine() -> Engine {
+    Engine::with_options(&Config::new(), unwinders::options().inlining(false)).unwrap()
+}
+
 /// The program, whose host function notes the stack it sees, and calls it again if asked with 1.
 fn program(engine: &Engine) -> Program {
     let module = Module::new(engine, PROGRAM.as_bytes()).unwrap();
@@ -94,7 +99,7 @@ fn counts(trace: &str) -> [usize; 4] {
 
 #[test]
 fn a_host_functions_backtrace_shows_who_called_the_program() {
-    let engine = unwinders::engine(&Config::new()).unwrap();
+    let engine = engine();
     let mut program = program(&engine);
     assert_eq!(enter_from_the_test(&mut program, 7), 7 + 1 + 11 + 7);
     let seen = program.seen.lock().unwrap();
@@ -104,7 +109,7 @@ fn a_host_functions_backtrace_shows_who_called_the_program() {
 
 #[test]
 fn nested_entries_are_seen_through() {
-    let engine = unwinders::engine(&Config::new()).unwrap();
+    let engine = engine();
     let mut program = program(&engine);
     assert_eq!(enter_from_the_test(&mut program, 1), 12 + 1 + 11 + 1);
     let seen = program.seen.lock().unwrap();
@@ -114,7 +119,7 @@ fn nested_entries_are_seen_through() {
 
 #[test]
 fn modules_come_and_go_while_others_look() {
-    let engine = unwinders::engine(&Config::new()).unwrap();
+    let engine = engine();
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {

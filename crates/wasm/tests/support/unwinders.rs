@@ -22,9 +22,16 @@ pub(crate) fn each() -> Vec<Unwinder> {
     }
 }
 
-/// Default options, with the unwinder to test with where one will do.
+/// Options with an unwinder: calls of small functions are made where frames are walked by unwind tables,
+/// and replaced by the functions where they are walked by frame pointers, so that tests see both.
+pub(crate) fn options_with(unwinder: Unwinder) -> EngineOptions {
+    let inlining = unwinder == Unwinder::FramePointers;
+    EngineOptions::new().unwinder(unwinder).inlining(inlining)
+}
+
+/// Options with the unwinder to test with where one will do.
 pub(crate) fn options() -> EngineOptions {
-    EngineOptions::new().unwinder(each()[0])
+    options_with(each()[0])
 }
 
 /// [`Engine::new`] with those.

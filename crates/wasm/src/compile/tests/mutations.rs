@@ -236,9 +236,9 @@ impl Score {
         let Ok(parsed) = parse(bytes, abi, Arc::new(TypeRegistry::new())) else {
             return;
         };
-        let mut compiler = FunctionCompiler::new(&parsed.env, isa);
-        for body in parsed.bodies {
-            let Ok(truth) = compiler.translate_unchecked(body.validate, &body.body) else {
+        let mut compiler = FunctionCompiler::new(&parsed.env, isa, &parsed.bodies);
+        for body in &parsed.bodies {
+            let Ok(truth) = compiler.translate_unchecked(body) else {
                 continue;
             };
             let func = &compiler.context.func;

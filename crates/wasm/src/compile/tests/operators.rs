@@ -166,12 +166,9 @@ fn an_invalid_body_is_an_error_and_the_compiler_goes_on() {
     let bytes = wat::parse_str(text).unwrap();
     let isa = native_isa(&IsaOptions::default()).unwrap();
     let parsed = parse(&bytes, bump_abi(), Arc::new(TypeRegistry::new())).unwrap();
-    let mut compiler = FunctionCompiler::new(&parsed.env, &*isa);
-    let results: Vec<_> = parsed
-        .bodies
-        .into_iter()
-        .map(|body| compiler.compile(body.validate, &body.body))
-        .collect();
+    let mut compiler = FunctionCompiler::new(&parsed.env, &*isa, &parsed.bodies);
+    let bodies = parsed.bodies.iter();
+    let results: Vec<_> = bodies.map(|body| compiler.compile(body)).collect();
     assert!(matches!(results[0], Err(TranslateError::Invalid(_))));
     assert!(results[1].is_ok());
 }
@@ -223,4 +220,30 @@ fn vectors_and_rounding() {
             (f32x4.relaxed_madd (local.get 0) (i32x4.trunc_sat_f64x2_u_zero (local.get 0))
               (i32x4.relaxed_dot_i8x16_i7x16_add_s (local.get 0) (local.get 0) (local.get 0)))))"#,
     );
+}
+
+#[test]
+fn inlined_code_names_the_calls_it_took_the_place_of() {
+    let text = r#"(module
+        (func $divide (param i32 i32) (result i32) (i32.div_u (local.get 0) (local.get 1)))
+        (func $outer (param i32) (result i32) (call $divide (i32.const 7) (local.get 0))))"#;
+    let bytes = wat::parse_str(text).unwrap();
+    let after_local = |local, opcode| {
+        let code = [0x20, local, opcode];
+        let at = bytes.windows(3).position(|bytes| bytes == code).unwrap();
+        u32::try_from(at + 2).unwrap()
+    };
+    let (division, call) = (after_local(1, 0x6e), after_local(0, 0x10));
+    let outer = each_function(text, bump_abi(), |compiler, body| compiler.compile(body))
+        .unwrap()
+        .pop()
+        .unwrap();
+    assert_eq!(outer.code.relocations, []);
+    let trap = outer.code.traps.iter().find(|trap| {
+        let places = &outer.code.locations;
+        let after = places.partition_point(|(start, _)| *start <= trap.offset);
+        let locations = outer.inlined.locations(places[after - 1].1);
+        locations.eq([division, call])
+    });
+    assert!(trap.is_some(), "{:?}", outer.code);
 }
