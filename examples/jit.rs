@@ -135,7 +135,7 @@ impl Runtime {
         // from there the collection walks up.
         let allocate = exit_trampoline(
             &*isa,
-            &SlowPath::AllocateStruct.signature(),
+            &SlowPath::AllocateStruct.call_signature(),
             allocate_struct as *const () as usize,
         );
         let allocate = code.add(allocate)?;

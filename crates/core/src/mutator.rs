@@ -18,6 +18,7 @@ use memoffset::offset_of;
 #[derive(Debug)]
 #[repr(C)]
 pub struct MutatorState {
+    pub(crate) slow_result: u64,
     /// For the collector's own use.
     pub collector_words: [u64; 4],
     pub(crate) embedder_words: [u64; 4],
@@ -85,6 +86,8 @@ state_offsets! {
     EMBEDDER_WORDS = embedder_words;
     /// Offset of [`MutatorState::collector_words`].
     COLLECTOR_WORDS = collector_words;
+    /// Offset of the word in which a slow path that preserves registers leaves its result.
+    SLOW_RESULT = slow_result;
 }
 
 impl MutatorState {
@@ -151,6 +154,7 @@ impl MutatorState {
 
     pub(crate) const fn new() -> Self {
         Self {
+            slow_result: 0,
             collector_words: [0; 4],
             embedder_words: [0; 4],
             activation: Activation::NONE,

@@ -148,7 +148,7 @@ impl Emitter {
         }
         match self.heap {
             Heap::Bounded { base, len } => {
-                let start = b.ins().uextend(types::I64, object);
+                let start = self.start(b, object);
                 self.bounded_address(b, (base, len), start, known, place)
             }
             Heap::Sandbox => {
@@ -158,7 +158,7 @@ impl Emitter {
                     Known::NonNull => Some(HeapTrap::HeapCorrupt.code()),
                     Known::Fresh => None,
                 };
-                let start = b.ins().uextend(types::I64, object);
+                let start = self.start(b, object);
                 let state = self.state(b);
                 let base = b.ins().iadd(state, start);
                 let region = place.region.declare(b.func);
@@ -171,6 +171,14 @@ impl Emitter {
                     flags,
                 }
             }
+        }
+    }
+
+    /// The heap offset of `object` as an `i64`.
+    fn start(&mut self, b: &mut FunctionBuilder<'_>, object: Value) -> Value {
+        match self.fresh {
+            Some((reference, start)) if reference == object => start,
+            _ => b.ins().uextend(types::I64, object),
         }
     }
 

@@ -1,8 +1,7 @@
 //! Allocation: a bump in line, the rest in a cold block.
 //!
 //! Bump allocation of a constant size is two loads, an add, a compare, and stores of the cursor
-//! and the header. **No wrap:** the cursor is at most the limit, both trusted, the limit is at most
-//! 2^32 - 64 KiB, and no more than 64 KiB are added. The body is left unset: who allocates stores
+//! and the header. Cursor and limit are trusted. The body is left unset: who allocates stores
 //! every field (through [`Known::Fresh`]) before the next safepoint.
 //!
 //! Reference operands stored into the new object must be read *after* the allocation, from their
@@ -13,7 +12,7 @@ use crate::{Elements, Emitter, HeapTrap, Known, Place, RefFrame, RefVar, Region,
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, Inst, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
-use windrow_core::{ARRAY_LENGTH_OFFSET, OBJECT_ALIGN, StateOffset, TypeId};
+use windrow_core::{ARRAY_LENGTH_OFFSET, MutatorState, OBJECT_ALIGN, StateOffset, TypeId};
 
 /// Where an array's length lies.
 pub(crate) const LENGTH: Place = Place {
@@ -145,33 +144,53 @@ impl Emitter {
         call: impl FnOnce(&mut FunctionBuilder<'_>) -> Inst,
     ) -> Value {
         let (fast, done) = (b.create_block(), b.create_block());
-        let result = b.append_block_param(done, types::I32);
+        let start = b.append_block_param(done, types::I64);
 
-        let object = self.load_state(b, types::I32, cursor, Region::Allocation);
+        let object = self.load_bump(b, cursor);
+        let size = b.ins().uextend(types::I64, size);
         let end = b.ins().iadd(object, size);
-        let limit = self.load_state(b, types::I32, limit, Region::Allocation);
+        let limit = self.load_bump(b, limit);
         let full = b.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
         b.ins().brif(full, cold, &[], fast, &[]);
         b.seal_block(cold);
 
         b.switch_to_block(fast);
         b.seal_block(fast);
-        self.store_state(b, end, cursor, Region::Allocation);
+        let state = self.state(b);
+        let flags = Region::Allocation.trusted(b.func);
+        b.ins().istore32(flags, end, state, cursor);
         let header = self.abi().mutator.header_template | u64::from(request.type_id.bits());
         let header = b.ins().iconst(types::I64, header.cast_signed());
-        self.store(b, object, Known::Fresh, HEADER, header);
+        let reference = self.fresh(b, object);
+        self.store(b, reference, Known::Fresh, HEADER, header);
         if let Some(length) = length {
-            self.store(b, object, Known::Fresh, LENGTH, length);
+            self.store(b, reference, Known::Fresh, LENGTH, length);
         }
         b.ins().jump(done, &[object.into()]);
 
         b.switch_to_block(cold);
         let object = self.allocate_call(b, request, call);
+        let object = b.ins().uextend(types::I64, object);
         b.ins().jump(done, &[object.into()]);
 
         b.switch_to_block(done);
         b.seal_block(done);
-        result
+        self.fresh(b, start)
+    }
+
+    /// Loads an offset of the allocation area. The offsets are added and compared in 64 bits, in which
+    /// they are parts of addresses as they are.
+    fn load_bump(&mut self, b: &mut FunctionBuilder<'_>, offset: StateOffset) -> Value {
+        let state = self.state(b);
+        let flags = Region::Allocation.trusted(b.func);
+        b.ins().uload32(flags, state, offset)
+    }
+
+    /// The reference to a new object at heap offset `start`, an `i64` below 2^32.
+    fn fresh(&mut self, b: &mut FunctionBuilder<'_>, start: Value) -> Value {
+        let reference = b.ins().ireduce(types::I32, start);
+        self.fresh = Some((reference, start));
+        reference
     }
 
     /// The slow path: spills, the call, reloads.
@@ -181,9 +200,9 @@ impl Emitter {
         request: &mut Request<'_>,
         call: impl FnOnce(&mut FunctionBuilder<'_>) -> Inst,
     ) -> Value {
-        let call = request.frame.call(b, request.live, call);
+        request.frame.call(b, request.live, call);
         self.after_call();
-        let object = b.func.dfg.first_result(call);
+        let object = self.load_state(b, types::I32, MutatorState::SLOW_RESULT, Region::Activation);
         b.ins().trapz(object, HeapTrap::Host);
         object
     }

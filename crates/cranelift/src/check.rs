@@ -4,8 +4,8 @@
 //! [`GroundTruth`], which a compiler answers from what it believes without help of its own
 //! bookkeeping: a validator's types, the signatures of what is called. From there:
 //!
-//! 1. `kinds`: what copies a reference (block parameters, `select`) is one too, what is computed
-//!    from one is *derived*;
+//! 1. `kinds`: what copies a reference (block parameters, `select`, changes of width) is one too, what
+//!    is computed from one is *derived*;
 //! 2. `homes`: a place on the stack that a map names, or to which a reference is stored, is a home.
 //!    Where it is named or loaded it holds a reference on every path: it was stored, and every
 //!    safepoint since named it;

@@ -22,6 +22,8 @@ pub struct Emitter {
     pub(crate) barrier: Barrier,
     source: StateSource,
     cached: Option<(Block, Value)>,
+    /// The last reference that an allocation returned, and its heap offset as an `i64`.
+    pub(crate) fresh: Option<(Value, Value)>,
 }
 
 /// The addressings this emitter knows.
@@ -50,8 +52,7 @@ pub(crate) enum Barrier {
     Log { table: StateOffset },
 }
 
-/// Objects larger than this are never allocated in line: a bump limit is at least as far from
-/// 2^32, so that `cursor + bytes` does not wrap.
+/// Objects larger than this are never allocated in line.
 const MAX_INLINE_BYTES: u32 = 64 << 10;
 
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +113,7 @@ impl Emitter {
             barrier,
             source,
             cached: None,
+            fresh: None,
         }
     }
 
@@ -141,10 +143,10 @@ impl Emitter {
         state
     }
 
-    /// To be told of every call the client emits itself, so that the state pointer is read again
-    /// rather than kept across it.
+    /// To be told of every call the client emits itself, so that nothing is kept across it.
     pub const fn after_call(&mut self) {
         self.cached = None;
+        self.fresh = None;
     }
 
     /// Loads a word of the mutator state.

@@ -33,7 +33,7 @@ impl SlowPaths for HostCalls {
         let address = address
             .unwrap_or_else(|| panic!("code needs the slow path {path:?}: give its address"));
         let callee = b.ins().iconst(types::I64, address as i64);
-        let signature = b.import_signature(path.signature());
+        let signature = b.import_signature(path.call_signature());
         let arguments: smallvec::SmallVec<[Value; 4]> = std::iter::once(self.context)
             .chain(arguments.iter().copied())
             .collect();

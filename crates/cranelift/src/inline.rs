@@ -9,6 +9,8 @@
 //! Which calls are worth it is the client's to say. Calls with handlers of exceptions and tail calls are
 //! left alone.
 
+mod early_exit;
+
 use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::inline::{Inline, InlineCommand};
@@ -19,6 +21,10 @@ use hashbrown::HashMap;
 use std::borrow::Cow;
 
 use crate::CompileError;
+pub use early_exit::early_exit;
+
+/// Marks a call that stands for the one it was inlined for, and is not itself replaced.
+const SAME_PLACE: u32 = u32::MAX;
 
 /// A direct call that might be replaced.
 #[derive(Clone, Copy, Debug)]
@@ -37,22 +43,28 @@ pub struct Chain<'a>(&'a [DebugTag]);
 impl Chain<'_> {
     /// How many calls there are: one for a call that the compiled function makes itself.
     #[must_use]
-    pub const fn depth(self) -> usize {
-        self.0.len()
+    pub fn depth(self) -> usize {
+        self.iter().count()
     }
 
     /// The bits of their source locations.
     pub fn iter(self) -> impl Iterator<Item = u32> {
         self.0.iter().filter_map(|tag| match tag {
+            DebugTag::User(SAME_PLACE) | DebugTag::StackSlot(_) => None,
             DebugTag::User(location) => Some(*location),
-            DebugTag::StackSlot(_) => None,
         })
+    }
+
+    /// Whether the call was made to stand for the one before it.
+    fn is_settled(self) -> bool {
+        self.0.last() == Some(&tag_of(SAME_PLACE))
     }
 }
 
 /// Decides which calls are replaced, and knows what by.
 pub trait Callees {
-    /// The function to put in the place of a call, made by [`inlinable`], or `None` to leave the call.
+    /// The function to put in the place of a call, made by [`inlinable`] or [`early_exit`], or `None` to
+    /// leave the call.
     fn callee(&mut self, site: CallSite<'_>) -> Option<&Function>;
 }
 
@@ -131,6 +143,11 @@ pub fn inline(
     Ok(calls)
 }
 
+/// A source location as a tag.
+const fn tag_of(location: u32) -> DebugTag {
+    DebugTag::User(location)
+}
+
 /// Gives instructions their source locations as tags, which inlining hands on.
 fn tag(func: &mut Function, which: impl Fn(Opcode) -> bool) {
     let mut cursor = FuncCursor::new(func);
@@ -140,7 +157,7 @@ fn tag(func: &mut Function, which: impl Fn(Opcode) -> bool) {
             let location = func.srcloc(inst);
             if which(func.dfg.insts[inst].opcode()) && !location.is_default() {
                 let tags = &mut func.stencil.debug_tags;
-                tags.set(inst, [DebugTag::User(location.bits())]);
+                tags.set(inst, [tag_of(location.bits())]);
             }
         }
     }
@@ -192,7 +209,7 @@ impl Inline for Inliner<'_> {
             return InlineCommand::KeepCall;
         };
         let calls = Chain(caller.debug_tags.get(call));
-        if opcode != Opcode::Call || calls.depth() == 0 {
+        if opcode != Opcode::Call || calls.depth() == 0 || calls.is_settled() {
             return InlineCommand::KeepCall;
         }
         let site = CallSite {

@@ -63,7 +63,7 @@ pub use eh_frame::UnwindTables;
 pub use emitter::Emitter;
 pub use func::{Callee, SignatureCheck};
 pub use host_calls::HostCalls;
-pub use inline::{CallSite, Callees, Chain, InlinedCalls, inlinable, inline};
+pub use inline::{CallSite, Callees, Chain, InlinedCalls, early_exit, inlinable, inline};
 pub use region::Region;
 pub use safepoint::{RefFrame, RefVar};
 pub use settings::{IsaError, IsaOptions, native_isa};

@@ -75,6 +75,22 @@ impl SlowPath {
     }
 }
 
+impl SlowPath {
+    /// The signature that compiled code calls with. That of a safepoint preserves all registers, so that
+    /// what a function holds in them stays there on its fast path; its result is left in the
+    /// [state](windrow_core::MutatorState::SLOW_RESULT), by an [exit trampoline](crate::exit_trampoline)
+    /// of this signature. Others are called as the host function is.
+    #[must_use]
+    pub fn call_signature(self) -> Signature {
+        let mut signature = self.signature();
+        if self.is_safepoint() {
+            signature.call_conv = CallConv::PreserveAll;
+            signature.returns.clear();
+        }
+        signature
+    }
+}
+
 /// The calls emitted code may need: a client says how to make one, and the other methods say what
 /// each is passed.
 ///
@@ -83,18 +99,18 @@ impl SlowPath {
 /// checked.
 pub trait SlowPaths {
     /// Appends one call of `path` to the builder's current block and returns it. Arguments and result
-    /// are those of the path's [signature](SlowPath::signature) without the context.
+    /// are those of the signature that it is [called with](SlowPath::call_signature), without the context.
     fn call(&mut self, b: &mut FunctionBuilder<'_>, path: SlowPath, arguments: &[Value]) -> Inst;
 
-    /// Allocates a struct of `type_id`, which has a constant size. One `i32` result: the new
+    /// Allocates a struct of `type_id`, which has a constant size. The result, an `i32`: the new
     /// object with its header set and its fields unset, or 0 when the host failed and recorded why.
     fn allocate_struct(&mut self, b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Inst {
         let type_id = type_id_value(b, type_id);
         self.call(b, SlowPath::AllocateStruct, &[type_id])
     }
 
-    /// Allocates an array of `type_id` with `length` (an `i32`, unsigned) elements. One `i32`
-    /// result: the new array with header and length set and its elements unset, or 0.
+    /// Allocates an array of `type_id` with `length` (an `i32`, unsigned) elements. The
+    /// result, an `i32`: the new array with header and length set and its elements unset, or 0.
     fn allocate_array(
         &mut self,
         b: &mut FunctionBuilder<'_>,

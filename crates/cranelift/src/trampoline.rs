@@ -58,19 +58,32 @@ pub fn entry_trampoline(isa: &dyn TargetIsa, callee: &Signature) -> Function {
 /// A function of `signature` that records where compiled code was left, calls the host function
 /// at address `target`, of the same signature in the system's convention, and returns its results.
 ///
-/// `signature` is in the system's convention too: compiled code calls it like the host function.
+/// `signature` is in the system's convention too: compiled code calls it like the host function. Or it
+/// preserves all registers, and has no results: then the host function has an `i32` for one, which is
+/// left in the [state](MutatorState::SLOW_RESULT).
 #[must_use]
 pub fn exit_trampoline(isa: &dyn TargetIsa, signature: &Signature, target: usize) -> Function {
     build(isa, signature.clone(), |b, params| {
         record_exit(b);
         let target = b.ins().iconst(types::I64, target as i64);
-        let callee = b.import_signature(Signature {
-            call_conv: CallConv::SystemV,
-            ..signature.clone()
-        });
+        let mut callee = signature.clone();
+        callee.call_conv = CallConv::SystemV;
+        let preserves = signature.call_conv == CallConv::PreserveAll;
+        callee
+            .returns
+            .extend(preserves.then(|| AbiParam::new(types::I32)));
+        let callee = b.import_signature(callee);
         let call = b.ins().call_indirect(callee, target, params);
         let results = b.inst_results(call).to_vec();
-        b.ins().return_(&results);
+        if preserves {
+            let state = b.ins().get_pinned_reg(types::I64);
+            let flags = Region::Activation.trusted(b.func);
+            b.ins()
+                .store(flags, results[0], state, MutatorState::SLOW_RESULT);
+            b.ins().return_(&[]);
+        } else {
+            b.ins().return_(&results);
+        }
     })
 }
 

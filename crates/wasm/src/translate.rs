@@ -50,7 +50,7 @@ use bumpalo::Bump;
 use control::ControlFrame;
 use cranelift_codegen::ir::{
     self, AbiParam, ArgumentPurpose, FuncRef, InstBuilder, MemFlagsData, SigRef, Signature,
-    SourceLoc, Type, Value, types,
+    SourceLoc, Type, UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -72,6 +72,14 @@ pub(crate) use truth::Truth;
 
 /// The namespace in which a direct call names a function of the same module by its index.
 pub(crate) const FUNCTION_NAMESPACE: u32 = 0;
+
+/// What direct calls call a function of the same module.
+pub(crate) const fn function_name(index: u32) -> UserExternalName {
+    UserExternalName {
+        namespace: FUNCTION_NAMESPACE,
+        index,
+    }
+}
 
 /// The CLIF type of a representation.
 pub(crate) const fn clif_type(repr: Repr) -> Type {

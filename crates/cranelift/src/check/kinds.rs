@@ -1,7 +1,7 @@
 //! Which values are references, and which are made from references.
 //!
-//! Copies (block parameters, `select`) make references of their results, and of their sources:
-//! what becomes a reference was one. Copies of nothing but null and `i31` constants are references
+//! Copies (block parameters, `select`, changes of width) make references of their results, and of their
+//! sources: what becomes a reference was one. Copies of nothing but null and `i31` constants are references
 //! where a home holds them. Anything computed from a reference is derived, until a load,
 //! a comparison or a call yields something else, or the truth says that it is a number.
 
@@ -73,8 +73,13 @@ impl Flow {
         if ends {
             return;
         }
-        if matches!(opcode, Opcode::Select | Opcode::SelectSpectreGuard) {
-            for arg in program.args(inst).skip(1) {
+        let copied = match opcode {
+            Opcode::Select | Opcode::SelectSpectreGuard => Some(1),
+            Opcode::Uextend | Opcode::Ireduce => Some(0),
+            _ => None,
+        };
+        if let Some(first) = copied {
+            for arg in program.args(inst).skip(first) {
                 self.copy(arg, result);
             }
         } else {

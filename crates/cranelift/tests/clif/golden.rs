@@ -8,7 +8,9 @@ use crate::support::{ABIS, function, isa};
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use std::fmt::Write;
-use windrow_cranelift::{entry_trampoline, exit_trampoline, host_trampoline, throw_trampoline};
+use windrow_cranelift::{
+    SlowPath, entry_trampoline, exit_trampoline, host_trampoline, throw_trampoline,
+};
 
 #[test]
 fn operations() {
@@ -47,6 +49,15 @@ fn trampolines() {
     insta::assert_snapshot!(
         "exit_trampoline",
         exit_trampoline(&*isa, &system, 0x1234_5678).to_string()
+    );
+    insta::assert_snapshot!(
+        "exit_trampoline_that_preserves",
+        exit_trampoline(
+            &*isa,
+            &SlowPath::AllocateStruct.call_signature(),
+            0x1234_5678
+        )
+        .to_string()
     );
     insta::assert_snapshot!(
         "host_trampoline",

@@ -117,7 +117,7 @@ pub(crate) fn call(
 impl SlowPaths for Imports {
     fn call(&mut self, b: &mut FunctionBuilder<'_>, path: SlowPath, arguments: &[Value]) -> Inst {
         let result = path
-            .signature()
+            .call_signature()
             .returns
             .first()
             .map(|result| result.value_type);

@@ -1,24 +1,30 @@
 //! Which calls are replaced by their callees.
 //!
 //! Small functions of the same module without loops, handlers and tail calls, calls within them included, and a
-//! function's calls of itself once: of a tree's recursion that takes away the calls for its leaves, which
-//! are most of them. The bytes of bodies stand for the size of the code; what a function may grow by is
-//! bounded, and so is compile time.
+//! function's calls of itself once. Of other functions that may return at once, the test: a tree's
+//! recursion then makes no calls for what is null, which are most of them. The bytes of bodies stand for
+//! the size of the code; what a function may grow by is bounded, and so is compile time.
 
 use super::translate_body;
 use crate::env::ModuleEnv;
 use crate::module::parse::Body;
-use crate::translate::FUNCTION_NAMESPACE;
+use crate::translate::{FUNCTION_NAMESPACE, function_name};
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilderContext;
 use hashbrown::HashMap;
 use std::rc::Rc;
 use wasmparser::{FunctionBody, Operator};
-use windrow_cranelift::{CallSite, Callees, inlinable};
+use windrow_cranelift::{CallSite, Callees, early_exit, inlinable};
 
 /// Bytes of the largest body that is inlined.
 const CALLEE_BYTES: usize = 128;
+
+/// Bytes of the largest body whose test is inlined.
+const TESTED_BYTES: usize = 512;
+
+/// Bytes that a test counts for.
+const TEST_BYTES: usize = 16;
 
 /// Bytes of bodies that are inlined in one function at most.
 const INLINED_BYTES: usize = 1536;
@@ -32,8 +38,14 @@ pub(super) struct Inlining<'a> {
     isa: &'a dyn TargetIsa,
     bodies: &'a [Body<'a>],
     builder: FunctionBuilderContext,
-    /// `None` for those that are not.
-    functions: HashMap<u32, Option<Rc<Function>>>,
+    functions: HashMap<u32, Forms>,
+}
+
+/// What may take the place of calls of a function.
+#[derive(Clone, Default)]
+struct Forms {
+    whole: Option<Rc<Function>>,
+    test: Option<Rc<Function>>,
 }
 
 impl<'a> Inlining<'a> {
@@ -71,27 +83,27 @@ impl<'a> Inlining<'a> {
         self.env.imported_functions + position
     }
 
-    fn function(&mut self, function: u32) -> Option<Rc<Function>> {
+    fn forms(&mut self, function: u32) -> Forms {
         if let Some(known) = self.functions.get(&function) {
             return known.clone();
         }
-        let translated = self.translate(function).map(Rc::new);
-        self.functions.insert(function, translated.clone());
-        translated
+        let forms = self.translate(function).unwrap_or_default();
+        self.functions.insert(function, forms.clone());
+        forms
     }
 
-    /// Translates a function if it may be inlined. One that is wrong may not, and is told where it is
-    /// compiled itself.
-    fn translate(&mut self, function: u32) -> Option<Function> {
+    /// Translates a function. One that is wrong has no forms, and is told where it is compiled itself.
+    fn translate(&mut self, function: u32) -> Option<Forms> {
         let body = self.body(function)?;
-        if !is_simple(&body.body) {
-            return None;
-        }
         let mut func = Function::new();
         let mut validator = body.validator(Default::default());
         let builder = &mut self.builder;
         let result = translate_body(self.env, self.isa, &mut validator, body, builder, &mut func);
-        result.is_ok().then(|| inlinable(&func))
+        result.ok()?;
+        let func = inlinable(&func);
+        let test = early_exit(&func, &function_name(function)).map(Rc::new);
+        let whole = is_simple(&body.body).then(|| Rc::new(func));
+        Some(Forms { whole, test })
     }
 }
 
@@ -131,11 +143,10 @@ pub(super) struct Calls<'i, 'a> {
 }
 
 impl Calls<'_, '_> {
-    fn allows(&self, callee: u32, site: &CallSite<'_>) -> Option<usize> {
-        let bytes = bytes(self.inlining.body(callee)?);
-        let fits = bytes <= CALLEE_BYTES && self.inlined_bytes + bytes <= INLINED_BYTES;
-        if !fits || site.calls.depth() > DEPTH {
-            return None;
+    /// Whether a function of so many bytes may be inlined as a whole.
+    fn allows(&self, callee: u32, bytes: usize, site: &CallSite<'_>) -> bool {
+        if bytes > CALLEE_BYTES || site.calls.depth() > DEPTH {
+            return false;
         }
         let mut callers = site
             .calls
@@ -143,7 +154,7 @@ impl Calls<'_, '_> {
             .map(|call| self.inlining.function_at(call));
         let recursive = callers.any(|caller| caller == callee);
         let itself = callee == self.function && site.calls.depth() == 1;
-        (!recursive || itself).then_some(bytes)
+        !recursive || itself
     }
 }
 
@@ -153,8 +164,17 @@ impl Callees for Calls<'_, '_> {
             return None;
         }
         let callee = site.callee.index;
-        let bytes = self.allows(callee, &site)?;
-        let function = self.inlining.function(callee)?;
+        let bytes = bytes(self.inlining.body(callee)?);
+        if bytes > TESTED_BYTES {
+            return None;
+        }
+        let Forms { whole, test } = self.inlining.forms(callee);
+        let whole = whole.filter(|_| self.allows(callee, bytes, &site));
+        let choices = [(whole, bytes), (test, TEST_BYTES)];
+        let (function, bytes) = choices.into_iter().find_map(|(form, bytes)| {
+            let fits = self.inlined_bytes + bytes <= INLINED_BYTES;
+            Some((form.filter(|_| fits)?, bytes))
+        })?;
         self.inlined_bytes += bytes;
         Some(self.last.insert(function))
     }

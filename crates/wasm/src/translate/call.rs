@@ -1,12 +1,11 @@
 //! Calls: direct, through imports, through references; and calls of builtins.
 
-use super::{FUNCTION_NAMESPACE, Translator, clif_signature};
+use super::{Translator, clif_signature, function_name};
 use crate::builtins::{Builtin, Failure};
 use crate::trap::CodeTrap;
 use crate::vmctx::VmImport;
 use cranelift_codegen::ir::{
-    Block, ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, UserExternalName, Value,
-    types,
+    Block, ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, Value, types,
 };
 use wasmparser::Operator;
 use windrow_cranelift::{HeapTrap, RefVar, SignatureCheck};
@@ -198,11 +197,11 @@ impl Translator<'_> {
             return *callee;
         }
         let signature = self.signature_ref(self.env.function_type_index(function));
-        let name = UserExternalName {
-            namespace: FUNCTION_NAMESPACE,
-            index: function,
-        };
-        let name = ExternalName::User(self.b.func.declare_imported_user_function(name));
+        let name = self
+            .b
+            .func
+            .declare_imported_user_function(function_name(function));
+        let name = ExternalName::User(name);
         let data = ExtFuncData {
             name,
             signature,

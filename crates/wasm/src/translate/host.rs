@@ -15,6 +15,11 @@ use windrow_cranelift::{SlowPath, SlowPaths};
 
 /// The signature of a builtin as compiled code calls it.
 pub(crate) fn builtin_signature(builtin: Builtin) -> Signature {
+    match builtin {
+        Builtin::AllocStruct => return SlowPath::AllocateStruct.call_signature(),
+        Builtin::AllocArray => return SlowPath::AllocateArray.call_signature(),
+        _ => {}
+    }
     let mut signature = Signature::new(CallConv::SystemV);
     signature
         .params

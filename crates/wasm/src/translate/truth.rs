@@ -15,6 +15,7 @@ use wasmparser::{
     AbstractHeapType, FuncValidator, HeapType, Operator, ValType, ValidatorResources,
     WasmModuleResources,
 };
+use windrow::jit::MutatorState;
 use windrow_cranelift::{Claim, GroundTruth, RefVar, Violation, check_safepoints};
 
 /// What was taken down of one function.
@@ -153,6 +154,15 @@ fn is_no_object(func: &Function, value: Value) -> bool {
     })
 }
 
+/// Whether a value is what a slow path left in the state.
+fn is_slow_result(func: &Function, value: Value) -> bool {
+    load(func, value).is_some_and(|(from, at)| {
+        let inst = func.dfg.value_def(from).inst();
+        let is_state = |inst| func.dfg.insts[inst].opcode() == Opcode::GetPinnedReg;
+        at == MutatorState::SLOW_RESULT && inst.is_some_and(is_state)
+    })
+}
+
 /// The load that yields a value: where from, and at which offset.
 fn load(func: &Function, value: Value) -> Option<(Value, i32)> {
     let value = func.dfg.resolve_aliases(value);
@@ -267,6 +277,9 @@ impl GroundTruth for Settled {
         let claim = self.claims.get(&value).copied();
         claim.or_else(|| {
             let call = func.dfg.value_def(value).inst()?;
+            if is_slow_result(func, value) {
+                return Some(Claim::Reference);
+            }
             if !func.dfg.insts[call].opcode().is_call() {
                 return None;
             }

@@ -3,7 +3,7 @@
 use crate::harness::{Program, engines};
 use crate::unwinders;
 use windrow::{CollectorKind, Config, Val};
-use windrow_wasm::{Error, Extern, TrapKind};
+use windrow_wasm::{Engine, Error, Extern, TrapKind};
 
 #[test]
 fn arithmetic_and_control_flow() {
@@ -292,6 +292,51 @@ fn a_trap_names_the_functions_and_leaves_the_store_usable() {
         assert_eq!(trap.kind, TrapKind::StackExhausted);
         assert!(trap.omitted_frames > 1000 && trap.to_string().contains("m!forever"));
         assert_eq!(program.call("fine", &[]).unwrap(), 5);
+    }
+}
+
+/// Recursion that looks at its argument first: inlined once, and beyond that only the look. The trap is in
+/// the look itself, for a list whose end is reached in the function as a whole, in what was inlined, and
+/// in between.
+#[test]
+fn a_trap_names_each_call_once_however_it_was_inlined() {
+    let text = r#"(module $m
+        (type $list (struct (field $next (ref null $list)) (field $divisor i32)))
+        (func $list (param $n i32) (result (ref null $list)) (local $list (ref null $list))
+            (loop $again
+                (local.set $list (struct.new $list (local.get $list) (local.get $n)))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br_if $again (i32.ge_s (local.get $n) (i32.const 0))))
+            (local.get $list))
+        (func $sum (param $list (ref null $list)) (result i32)
+            (if (i32.gt_u (i32.div_u (i32.const 9) (struct.get $list $divisor (local.get $list))) (i32.const 9))
+                (then (return (i32.const 0))))
+            (i32.add (i32.const 1) (call $sum (struct.get $list $next (local.get $list)))))
+        (func (export "sum") (param $n i32) (result i32)
+            (call $sum (call $list (local.get $n))))
+        (func (export "deep") (param $n i32) (result i32)
+            (call $sum (struct.new $list (call $nonzero (local.get $n)) (i32.const 1))))
+        (func $nonzero (param $n i32) (result (ref null $list)) (local $list (ref null $list))
+            (loop $again
+                (local.set $list (struct.new $list (local.get $list) (i32.const 1)))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br_if $again (i32.gt_s (local.get $n) (i32.const 0))))
+            (local.get $list)))"#;
+    let program = |inlining| {
+        let options = unwinders::options().inlining(inlining);
+        let engine = Engine::with_options(&Config::new(), options).unwrap();
+        Program::new(&engine, text)
+    };
+    let (mut inlined, mut called) = (program(true), program(false));
+    for length in 1..9 {
+        let trap = inlined.trap("deep", &[length]);
+        assert_eq!(trap.kind, TrapKind::NullStruct);
+        let frames = usize::try_from(length).unwrap() + 3;
+        assert_eq!(trap.frames.len(), frames, "{trap}");
+        assert_eq!(trap, called.trap("deep", &[length]));
+        let trap = inlined.trap("sum", &[length]);
+        assert_eq!(trap.kind, TrapKind::DivisionByZero);
+        assert_eq!(trap, called.trap("sum", &[length]));
     }
 }
 

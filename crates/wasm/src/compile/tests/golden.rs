@@ -70,39 +70,42 @@ fn struct_new() {
     v3 = iconst.i32 0
     v4 = iconst.i32 24
     v6 = get_pinned_reg.i64
-    v7 = load.i32 notrap aligned region1 v6-8
-    v8 = iadd v7, v4  ; v4 = 24
-    v9 = load.i32 notrap aligned region1 v6-4
-    v10 = icmp ugt v8, v9
-    brif v10, block1, block2
+    v7 = uload32 notrap aligned region1 v6-8
+    v8 = uextend.i64 v4  ; v4 = 24
+    v9 = iadd v7, v8
+    v10 = uload32 notrap aligned region1 v6-4
+    v11 = icmp ugt v9, v10
+    brif v11, block1, block2
     block2:
-    v11 = get_pinned_reg.i64
-    store.i32 notrap aligned region1 v8, v11-8
-    v12 = iconst.i64 3
-    v13 = uextend.i64 v7
-    v14 = iadd v11, v13
-    store notrap region2 v12, v14  ; v12 = 3
+    v12 = get_pinned_reg.i64
+    istore32.i64 notrap aligned region1 v9, v12-8
+    v13 = iconst.i64 3
+    v14 = ireduce.i32 v7
+    v15 = iadd v12, v7
+    store notrap region2 v13, v15  ; v13 = 3
     jump block3(v7, v1)
     block1 cold:
-    v15 = stack_addr.i64 ss0
-    store.i32 notrap aligned region3 v1, v15
-    v16 = iconst.i32 3
-    v17 = load.i64 notrap aligned readonly v0+16
-    v18 = load.i64 notrap aligned readonly v17
-    v19 = call_indirect sig0, v18(v0, v16), stack_map=[i32 @ ss0+0]  ; v16 = 3
+    v16 = stack_addr.i64 ss0
+    store.i32 notrap aligned region3 v1, v16
+    v17 = iconst.i32 3
+    v18 = load.i64 notrap aligned readonly v0+16
+    v19 = load.i64 notrap aligned readonly v18
+    call_indirect sig0, v19(v0, v17), stack_map=[i32 @ ss0+0]  ; v17 = 3
     v20 = stack_addr.i64 ss0
     v21 = load.i32 notrap aligned region3 v20
-    trapz v19, user7
-    jump block3(v19, v21)
-    block3(v5: i32, v22: i32):
-    v23 = uextend.i64 v5
-    v24 = get_pinned_reg.i64
-    v25 = iadd v24, v23
-    store notrap region4 v22, v25+16
-    v26 = uextend.i64 v5
-    v27 = iadd v24, v26
-    store.i64 notrap region5 v2, v27+8
-    return v5
+    v22 = get_pinned_reg.i64
+    v23 = load.i32 notrap aligned region4 v22-168
+    trapz v23, user7
+    v24 = uextend.i64 v23
+    jump block3(v24, v21)
+    block3(v5: i64, v26: i32):
+    v25 = ireduce.i32 v5
+    v27 = get_pinned_reg.i64
+    v28 = iadd v27, v5
+    store notrap region5 v26, v28+16
+    v29 = iadd v27, v5
+    store.i64 notrap region6 v2, v29+8
+    return v25
     ");
 }
 
