@@ -15,6 +15,7 @@ mod allocation;
 mod barriers;
 mod collection;
 mod roots;
+mod program;
 mod stores;
 mod externs;
 
@@ -41,6 +42,7 @@ fn main() {
     run("collection", collection::collect);
     run("traversal", collection::traverse);
     run("roots", roots::bench);
+    run("program roots", program::bench);
     run("store", stores::bench);
     run("externref", externs::bench);
     criterion.final_summary();

@@ -1,7 +1,6 @@
 //! Roots: what each adds to a collection that finds nothing else to do.
 //!
-//! All lead to one object. A source of the embedder's stands for whatever a runtime shows that way: its
-//! stacks, globals and tables.
+//! All lead to one object. Those of a program are in `program`.
 
 use crate::measure::{Group, operation, timed};
 use crate::nodes::Nodes;
