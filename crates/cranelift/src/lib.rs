@@ -16,6 +16,9 @@
 //! stack maps and trap sites that `windrow-stack` registers, and [`UnwindTables`] describes the frames
 //! of placed code to unwinders.
 //!
+//! [`inline`] replaces calls by what they lead to, as far as a client's [`Callees`] say, and keeps where
+//! instructions came from.
+//!
 //! [`check_safepoints`] proves of a function, however it was emitted, that no safepoint misses a
 //! reference, from what its compiler knows of types.
 //!
