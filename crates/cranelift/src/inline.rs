@@ -34,6 +34,9 @@ pub struct CallSite<'a> {
     /// Source locations: the outermost call first, which is the compiled function's own, then the calls
     /// within what was inlined for it; this one last.
     pub calls: Chain<'a>,
+    /// References of the caller that survive the call, those of functions it was inlined in included. Each
+    /// is named at each safepoint of what takes the call's place.
+    pub survivors: usize,
 }
 
 /// Source locations of calls one within the other, the outermost first.
@@ -112,11 +115,8 @@ impl InlinedCalls {
 pub fn inlinable(func: &Function) -> Function {
     let mut func = func.clone();
     func.stack_limit = None;
-    // Branches too: the optimiser makes traps of those that lead to one.
-    tag(&mut func, |opcode| {
-        let traps = opcode.can_trap() || opcode.is_branch();
-        traps || opcode.is_call() || opcode.can_load() || opcode.can_store()
-    });
+    // All of them: what traps may become part of another, a load of the addition of what it loads.
+    tag(&mut func, |_| true);
     func
 }
 
@@ -215,6 +215,10 @@ impl Inline for Inliner<'_> {
         let site = CallSite {
             callee: &caller.params.user_named_funcs()[name],
             calls,
+            survivors: caller
+                .dfg
+                .user_stack_map_entries(call)
+                .map_or(0, <[_]>::len),
         };
         match self.callees.callee(site) {
             Some(callee) => InlineCommand::Inline {

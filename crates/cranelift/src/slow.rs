@@ -73,9 +73,7 @@ impl SlowPath {
             .extend(results.iter().copied().map(AbiParam::new));
         signature
     }
-}
 
-impl SlowPath {
     /// The signature that compiled code calls with. That of a safepoint preserves all registers, so that
     /// what a function holds in them stays there on its fast path; its result is left in the
     /// [state](windrow_core::MutatorState::SLOW_RESULT), by an [exit trampoline](crate::exit_trampoline)

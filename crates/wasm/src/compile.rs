@@ -1,7 +1,7 @@
 //! One function from bytes to code: validate and translate, replace calls of small functions, compile.
 //!
-//! A [`FunctionCompiler`] belongs to one thread and is used for many functions; what it allocates, and
-//! the small functions it translated for their callers, are kept from one to the next.
+//! A [`FunctionCompiler`] belongs to one thread and is used for many functions; the memory it translates
+//! in, and the small functions it translated for their callers, are kept from one to the next.
 
 mod inlining;
 
@@ -19,7 +19,8 @@ use windrow_cranelift::{CompiledFunction, InlinedCalls, compile, inline};
 /// A function's code, and where it came from.
 pub(crate) struct Compiled {
     pub(crate) code: CompiledFunction,
-    /// What the code's source locations mean; the others are offsets in the module's binary.
+    /// What the code's source locations from [`InlinedCalls::FIRST`] on mean; the others are offsets in the
+    /// module's binary.
     pub(crate) inlined: InlinedCalls,
 }
 

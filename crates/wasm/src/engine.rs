@@ -131,7 +131,7 @@ impl Engine {
             config: config.clone(),
             abi: config.code_abi(),
             checks: chosen.checks,
-            inlining: chosen.inlining,
+            inlining: chosen.inlining && !chosen.tools.want_frames(),
             unwinder: chosen.unwinder,
             tools: chosen.tools,
             isa,

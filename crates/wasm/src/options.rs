@@ -121,7 +121,6 @@ impl EngineOptions {
     #[must_use]
     pub const fn debugger(mut self, yes: bool) -> Self {
         self.tools.debugger = yes;
-        self.inlining &= !yes;
         self
     }
 }

@@ -31,6 +31,14 @@ impl Tools {
         debugger: false,
     };
 
+    /// Whether one of them wants a frame for each call.
+    pub(crate) const fn want_frames(self) -> bool {
+        #[cfg(feature = "debugger")]
+        return self.debugger;
+        #[cfg(not(feature = "debugger"))]
+        false
+    }
+
     /// Tells them of the code at `range`, with its unwind table and the names of its functions,
     /// which are made only if a tool wants them.
     ///

@@ -64,7 +64,7 @@ use stack::{OperandStack, OperandType};
 use std::sync::Arc;
 use wasmparser::{FuncType, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
 use windrow::TypeInfo;
-use windrow_cranelift::{Emitter, RefFrame, RefVar, check_stack};
+use windrow_cranelift::{Emitter, InlinedCalls, RefFrame, RefVar, check_stack};
 
 pub(crate) use error::TranslateError;
 pub(crate) use host::builtin_signature;
@@ -124,6 +124,7 @@ pub(crate) fn translate(
     validator.read_locals(&mut locals_reader)?;
     let b = FunctionBuilder::new(func, builder);
     let mut translator = Translator::new(env, VectorUnit::of(isa), validator, b);
+    translator.b.set_srcloc(source_location(body.range().start));
     translator.begin(ty);
     translator.liveness = translator.analyse(body)?;
     translator.body(body)?;
@@ -365,7 +366,11 @@ fn zero(b: &mut FunctionBuilder<'_>, repr: Repr) -> Value {
     }
 }
 
-/// Source locations are module offsets; the all-ones pattern means none.
+/// Source locations are module offsets below those of inlined places; the all-ones pattern means none.
 fn source_location(offset: u64) -> SourceLoc {
-    SourceLoc::new(u32::try_from(offset).unwrap_or(u32::MAX))
+    let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+    SourceLoc::new(match offset < InlinedCalls::FIRST {
+        true => offset,
+        false => u32::MAX,
+    })
 }

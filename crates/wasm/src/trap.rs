@@ -194,7 +194,7 @@ pub struct Trap {
     pub kind: TrapKind,
     /// The innermost functions.
     pub frames: Vec<TrapFrame>,
-    /// How many frames there are beyond those.
+    /// How many frames there are beyond those; functions inlined in one are not counted.
     pub omitted_frames: u64,
 }
 

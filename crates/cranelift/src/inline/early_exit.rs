@@ -2,7 +2,7 @@
 //!
 //! Most calls of a recursive function over trees are for a null, which it finds and returns. Where such
 //! a function is not inlined as a whole, its test can be, with a call of the function for where the
-//! answer takes more.
+//! answer takes more. Code that looks on entry whether it is to stop has no such test.
 
 use super::{SAME_PLACE, tag_of};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};

@@ -1,9 +1,11 @@
 //! Which calls are replaced by their callees.
 //!
-//! Small functions of the same module without loops, handlers and tail calls, calls within them included, and a
-//! function's calls of itself once. Of other functions that may return at once, the test: a tree's
-//! recursion then makes no calls for what is null, which are most of them. The bytes of bodies stand for
-//! the size of the code; what a function may grow by is bounded, and so is compile time.
+//! Small functions of the same module, and functions called in them; none with loops, handlers or tail
+//! calls. A function's calls of itself, once. Of other functions that may return at once, the test: a
+//! tree's recursion then makes no calls for what is null, which are most of them. Calls that many
+//! references survive are left, for each is named at every safepoint of what would take their place. The
+//! bytes of bodies stand for the size of the code; what a function may grow by is bounded, and so are
+//! compile time and the functions kept.
 
 use super::translate_body;
 use crate::env::ModuleEnv;
@@ -28,6 +30,12 @@ const TEST_BYTES: usize = 16;
 
 /// Bytes of bodies that are inlined in one function at most.
 const INLINED_BYTES: usize = 1536;
+
+/// References that may survive a call that is inlined.
+const SURVIVORS: usize = 32;
+
+/// Functions that are kept at most.
+const KEPT: usize = 512;
 
 /// Calls one within the other that are inlined.
 const DEPTH: usize = 4;
@@ -88,6 +96,9 @@ impl<'a> Inlining<'a> {
             return known.clone();
         }
         let forms = self.translate(function).unwrap_or_default();
+        if self.functions.len() == KEPT {
+            self.functions.clear();
+        }
         self.functions.insert(function, forms.clone());
         forms
     }
@@ -102,12 +113,13 @@ impl<'a> Inlining<'a> {
         result.ok()?;
         let func = inlinable(&func);
         let test = early_exit(&func, &function_name(function)).map(Rc::new);
-        let whole = is_simple(&body.body).then(|| Rc::new(func));
+        let is_whole = bytes(body) <= CALLEE_BYTES && is_simple(&body.body);
+        let whole = is_whole.then(|| Rc::new(func));
         Some(Forms { whole, test })
     }
 }
 
-/// Whether a body runs straight through, and is soon over.
+/// Whether a body has neither loops nor handlers nor tail calls.
 fn is_simple(body: &FunctionBody<'_>) -> bool {
     let Ok(operators) = body.get_operators_reader() else {
         return false;
@@ -143,9 +155,9 @@ pub(super) struct Calls<'i, 'a> {
 }
 
 impl Calls<'_, '_> {
-    /// Whether a function of so many bytes may be inlined as a whole.
-    fn allows(&self, callee: u32, bytes: usize, site: &CallSite<'_>) -> bool {
-        if bytes > CALLEE_BYTES || site.calls.depth() > DEPTH {
+    /// Whether a function may be inlined as a whole.
+    fn allows(&self, callee: u32, site: &CallSite<'_>) -> bool {
+        if site.calls.depth() > DEPTH {
             return false;
         }
         let mut callers = site
@@ -165,16 +177,16 @@ impl Callees for Calls<'_, '_> {
         }
         let callee = site.callee.index;
         let bytes = bytes(self.inlining.body(callee)?);
-        if bytes > TESTED_BYTES {
+        let room = INLINED_BYTES - self.inlined_bytes;
+        if bytes > TESTED_BYTES || room < TEST_BYTES || site.survivors > SURVIVORS {
             return None;
         }
         let Forms { whole, test } = self.inlining.forms(callee);
-        let whole = whole.filter(|_| self.allows(callee, bytes, &site));
+        let whole = whole.filter(|_| self.allows(callee, &site));
         let choices = [(whole, bytes), (test, TEST_BYTES)];
-        let (function, bytes) = choices.into_iter().find_map(|(form, bytes)| {
-            let fits = self.inlined_bytes + bytes <= INLINED_BYTES;
-            Some((form.filter(|_| fits)?, bytes))
-        })?;
+        let (function, bytes) = choices
+            .into_iter()
+            .find_map(|(form, bytes)| Some((form.filter(|_| bytes <= room)?, bytes)))?;
         self.inlined_bytes += bytes;
         Some(self.last.insert(function))
     }

@@ -3,7 +3,7 @@
 use crate::harness::{Program, engines};
 use crate::unwinders;
 use windrow::{CollectorKind, Config, Val};
-use windrow_wasm::{Engine, Error, Extern, TrapKind};
+use windrow_wasm::{Engine, Error, Extern, Trap, TrapKind};
 
 #[test]
 fn arithmetic_and_control_flow() {
@@ -338,6 +338,44 @@ fn a_trap_names_each_call_once_however_it_was_inlined() {
         assert_eq!(trap.kind, TrapKind::DivisionByZero);
         assert_eq!(trap, called.trap("sum", &[length]));
     }
+}
+
+/// A load that traps may become part of the addition of what it loads, and code may be stopped on entry of
+/// a function: the places are those of the function even where it was inlined.
+#[test]
+fn what_traps_in_an_inlined_function_is_in_it() {
+    let text = r#"(module $m
+        (type $s (struct (field i32)))
+        (func $add (param $s (ref null $s)) (param i32) (result i32)
+            (i32.add (local.get 1) (struct.get $s 0 (local.get $s))))
+        (func (export "add") (param i32) (result i32)
+            (call $add (ref.null $s) (local.get 0)))
+        (func $nothing)
+        (func (export "many") (loop $again (call $nothing) (br $again))))"#;
+    let trap = |inlining, name: &str, args: &[i32]| {
+        let options = unwinders::options().inlining(inlining).fuel(true);
+        let engine = Engine::with_options(&Config::new(), options).unwrap();
+        let mut program = Program::new(&engine, text);
+        engine.set_fuel(&mut program.store, 100).unwrap();
+        program.trap(name, args)
+    };
+    // Where in a function depends on what its instructions became.
+    let functions = |trap: &Trap| -> Vec<u32> {
+        let frames = trap.frames.iter();
+        frames.map(|frame| frame.function_index).collect()
+    };
+    for (name, args) in [("add", &[1][..]), ("many", &[])] {
+        let (inlined, called) = (trap(true, name, args), trap(false, name, args));
+        assert_eq!(inlined.kind, called.kind);
+        assert_eq!(functions(&inlined), functions(&called));
+        assert!(
+            inlined
+                .frames
+                .iter()
+                .all(|frame| frame.wasm_offset.is_some())
+        );
+    }
+    assert_eq!(trap(true, "add", &[1]).frames.len(), 2);
 }
 
 #[test]
