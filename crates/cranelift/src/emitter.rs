@@ -52,7 +52,8 @@ pub(crate) enum Barrier {
     Log { table: StateOffset },
 }
 
-/// Objects larger than this are never allocated in line.
+/// Objects larger than this are never allocated in line, so that sizes are computed in 32 bits without
+/// wrapping.
 const MAX_INLINE_BYTES: u32 = 64 << 10;
 
 #[derive(Clone, Copy, Debug)]

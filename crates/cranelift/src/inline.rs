@@ -11,6 +11,9 @@
 
 mod early_exit;
 
+pub use early_exit::early_exit;
+
+use crate::CompileError;
 use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::inline::{Inline, InlineCommand};
@@ -19,9 +22,6 @@ use cranelift_codegen::ir::{
 };
 use hashbrown::HashMap;
 use std::borrow::Cow;
-
-use crate::CompileError;
-pub use early_exit::early_exit;
 
 /// Marks a call that stands for the one it was inlined for, and is not itself replaced.
 const SAME_PLACE: u32 = u32::MAX;

@@ -13,19 +13,15 @@
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{Function, Inst, InstBuilder, InstructionData, Opcode, Value, types};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 /// Makes one value of all reads of the pinned register, if it is only read.
 pub(crate) fn unify_state(func: &mut Function) {
-    let mut reads = Vec::new();
-    for block in func.layout.blocks() {
-        for inst in func.layout.block_insts(block) {
-            match func.dfg.insts[inst].opcode() {
-                Opcode::GetPinnedReg => reads.push(inst),
-                Opcode::SetPinnedReg => return,
-                _ => {}
-            }
-        }
+    if writes_state(func) {
+        return;
     }
+    let is_read = |inst: &Inst| func.dfg.insts[*inst].opcode() == Opcode::GetPinnedReg;
+    let reads: Vec<Inst> = insts(func).filter(is_read).collect();
     let Some(entry) = func.layout.entry_block().filter(|_| !reads.is_empty()) else {
         return;
     };
@@ -37,6 +33,16 @@ pub(crate) fn unify_state(func: &mut Function) {
         func.dfg.clear_results(read);
         func.dfg.change_to_alias(value, state);
     }
+}
+
+fn insts(func: &Function) -> impl Iterator<Item = Inst> {
+    let blocks = func.layout.blocks();
+    blocks.flat_map(|block| func.layout.block_insts(block))
+}
+
+/// Whether a function sets the pinned register, so that its reads differ.
+fn writes_state(func: &Function) -> bool {
+    insts(func).any(|inst| func.dfg.insts[inst].opcode() == Opcode::SetPinnedReg)
 }
 
 /// How a value is made anew.
@@ -60,18 +66,14 @@ pub(crate) fn separate(func: &mut Function) {
     while cursor.next_block().is_some() {
         made.clear();
         while let Some(inst) = cursor.next_inst() {
-            let wanted = |value: &Value| recipes.contains_key(value);
-            if cursor
-                .func
-                .dfg
-                .inst_values(inst)
-                .any(|value| wanted(&value))
-            {
-                let operands: smallvec::SmallVec<[Value; 4]> =
-                    cursor.func.dfg.inst_values(inst).filter(wanted).collect();
-                for value in operands {
-                    make(&mut cursor, &recipes, &mut made, value);
-                }
+            let operands = cursor.func.dfg.inst_values(inst);
+            let operands: SmallVec<[Value; 4]> = operands
+                .filter(|value| recipes.contains_key(value))
+                .collect();
+            for value in &operands {
+                make(&mut cursor, &recipes, &mut made, *value);
+            }
+            if !operands.is_empty() {
                 let dfg = &mut cursor.func.dfg;
                 dfg.map_inst_values(inst, |value| *made.get(&value).unwrap_or(&value));
             }
@@ -85,64 +87,52 @@ pub(crate) fn separate(func: &mut Function) {
 /// Removes the instructions that make such values from where they are.
 fn take_out(func: &mut Function) -> HashMap<Value, Recipe> {
     let mut recipes = HashMap::new();
+    if !writes_state(func) {
+        // Definitions come before uses along the tree of dominators, not in the layout.
+        take_out_by(func, &mut recipes, |func, _, inst| copy(func, inst));
+        take_out_by(func, &mut recipes, sum);
+    }
+    recipes
+}
+
+fn take_out_by(
+    func: &mut Function,
+    recipes: &mut HashMap<Value, Recipe>,
+    recipe: impl Fn(&Function, &HashMap<Value, Recipe>, Inst) -> Option<Recipe>,
+) {
     let mut cursor = FuncCursor::new(func);
-    let mut writes = false;
     while cursor.next_block().is_some() {
         while let Some(inst) = cursor.next_inst() {
-            let dfg = &cursor.func.dfg;
-            writes |= dfg.insts[inst].opcode() == Opcode::SetPinnedReg;
-        }
-    }
-    if writes {
-        return recipes;
-    }
-    // Definitions come before uses along the tree of dominators, not in the layout: reads first.
-    for sums in [false, true] {
-        let mut cursor = FuncCursor::new(func);
-        while cursor.next_block().is_some() {
-            while let Some(inst) = cursor.next_inst() {
-                let Some(recipe) = recipe(cursor.func, &recipes, inst, sums) else {
-                    continue;
-                };
+            if let Some(recipe) = recipe(cursor.func, recipes, inst) {
                 recipes.insert(cursor.func.dfg.first_result(inst), recipe);
                 cursor.remove_inst_and_step_back();
             }
         }
     }
-    recipes
 }
 
-fn recipe(
-    func: &Function,
-    recipes: &HashMap<Value, Recipe>,
-    inst: Inst,
-    sums: bool,
-) -> Option<Recipe> {
-    match func.dfg.insts[inst] {
-        InstructionData::NullAry {
-            opcode: Opcode::GetPinnedReg,
-        }
-        | InstructionData::StackAddr {
-            opcode: Opcode::StackAddr,
-            ..
-        } if !sums => Some(Recipe::Copy(inst)),
-        InstructionData::Binary {
-            opcode: Opcode::Iadd,
-            args: [left, right],
-        } if sums => {
-            let is_state = |value: &Value| match recipes.get(value) {
-                Some(Recipe::Copy(inst)) => func.dfg.insts[*inst].opcode() == Opcode::GetPinnedReg,
-                _ => false,
-            };
-            let plus = |state, distance| Recipe::StatePlus { state, distance };
-            if is_state(&left) {
-                Some(plus(left, right))
-            } else {
-                is_state(&right).then(|| plus(right, left))
-            }
-        }
-        _ => None,
-    }
+/// The recipe of the state pointer, or of a place on the stack.
+fn copy(func: &Function, inst: Inst) -> Option<Recipe> {
+    let opcode = func.dfg.insts[inst].opcode();
+    matches!(opcode, Opcode::GetPinnedReg | Opcode::StackAddr).then_some(Recipe::Copy(inst))
+}
+
+/// The recipe of a place in the heap.
+fn sum(func: &Function, recipes: &HashMap<Value, Recipe>, inst: Inst) -> Option<Recipe> {
+    let InstructionData::Binary {
+        opcode: Opcode::Iadd,
+        args: [left, right],
+    } = func.dfg.insts[inst]
+    else {
+        return None;
+    };
+    let is_state = |value: &Value| match recipes.get(value) {
+        Some(Recipe::Copy(inst)) => func.dfg.insts[*inst].opcode() == Opcode::GetPinnedReg,
+        _ => false,
+    };
+    let pairs = [(left, right), (right, left)];
+    let (state, distance) = pairs.into_iter().find(|(state, _)| is_state(state))?;
+    Some(Recipe::StatePlus { state, distance })
 }
 
 /// Makes a value, unless this stretch has it, before the instruction at hand.

@@ -325,7 +325,8 @@ impl Engine {
                 .get(&number)
                 .and_then(Weak::upgrade);
             let Some(module) = module else { continue };
-            let origins = module.origins.of(function_index, place.offset);
+            let origins = &module.origins;
+            let origins = origins.of(&module.env, function_index, place.offset);
             frames.extend(origins.into_iter().map(|origin| TrapFrame {
                 function: module.env.display_name(origin.function),
                 function_index: origin.function,

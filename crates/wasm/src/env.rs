@@ -71,6 +71,8 @@ pub(crate) struct ModuleEnv {
     pub(crate) functions: Vec<u32>,
     /// How many of the functions are imported.
     pub(crate) imported_functions: u32,
+    /// Where in the binary the bodies of the others begin, in order.
+    pub(crate) body_starts: Vec<u64>,
     /// Tables, imported ones first.
     pub(crate) tables: Vec<TableType>,
     /// How many of the tables are imported.
@@ -107,6 +109,7 @@ impl ModuleEnv {
             validated: HashMap::new(),
             functions: Vec::new(),
             imported_functions: 0,
+            body_starts: Vec::new(),
             tables: Vec::new(),
             imported_tables: 0,
             memories: Vec::new(),
@@ -228,6 +231,13 @@ impl ModuleEnv {
             ValType::Ref(ty) => self.ref_repr(ty),
             ValType::V128 => Repr::V128,
         }
+    }
+
+    /// The function whose body an offset in the binary lies in, if it lies behind the start of one.
+    pub(crate) fn function_at(&self, offset: u64) -> Option<u32> {
+        let after = self.body_starts.partition_point(|start| *start <= offset);
+        let own = u32::try_from(after.checked_sub(1)?).ok()?;
+        Some(self.imported_functions + own)
     }
 
     /// What a backtrace calls a function: `<module>!name`, or its index where it has no name.

@@ -138,7 +138,7 @@ impl Module {
         let compiled = compile_all(engine, &env, &bodies)?;
         let number = engine.next_module();
         let mut unplaced = Vec::with_capacity(compiled.len());
-        let mut origins = Origins::new(&env, &bodies);
+        let mut origins = Origins::default();
         for (compiled, function) in compiled.into_iter().zip(env.imported_functions..) {
             let Compiled { mut code, inlined } = compiled;
             origins.push(std::mem::take(&mut code.locations), inlined);

@@ -78,11 +78,8 @@ impl<M: Memory> Evacuation<'_, M> {
             return self.scan_other(object);
         }
         let bytes = shape.size_bytes;
-        let mut words = shape.ref_words;
-        let first = object.offset() + HEADER_BYTES;
-        while words != 0 {
-            self.update(first.wrapping_add(words.trailing_zeros() * 4));
-            words &= words - 1;
+        for slot in struct_slots(object.offset(), shape) {
+            self.update(slot);
         }
         bytes
     }
@@ -116,14 +113,9 @@ impl<M: Memory> Evacuation<'_, M> {
     /// Sees to a slot, now or later.
     #[inline(always)]
     fn update(&mut self, slot: u32) {
-        let reference = load_ref(self.memory, slot);
-        let Some(object) = reference.as_object() else {
+        let Some(object) = self.evacuee(load_ref(self.memory, slot)) else {
             return;
         };
-        if self.heap.pages.at(object.offset()) != self.from_space {
-            self.mark_in_place(reference, object);
-            return;
-        }
         self.memory.prefetch(object.offset());
         if let Some((object, slot)) = self.found.push((object, slot)) {
             self.forward(object, slot);
@@ -133,13 +125,10 @@ impl<M: Memory> Evacuation<'_, M> {
     /// Sees to a slot of what was just copied, later.
     #[inline(always)]
     fn await_slot(&mut self, slot: u32) {
-        let reference = load_ref(self.memory, slot);
-        let Some(object) = reference.as_object() else {
+        let Some(object) = self.evacuee(load_ref(self.memory, slot)) else {
             return;
         };
-        if self.heap.pages.at(object.offset()) != self.from_space {
-            self.mark_in_place(reference, object);
-        } else if self.found.has_room() {
+        if self.found.has_room() {
             self.memory.prefetch(object.offset());
             self.found.push((object, slot));
         } else if self.pending.len() < self.pending.capacity() {
@@ -153,11 +142,8 @@ impl<M: Memory> Evacuation<'_, M> {
     #[inline(always)]
     fn await_slots(&mut self, to: u32, header: Header, shape: &Shape, bytes: u32) {
         if shape.kind == ShapeKind::Struct && !shape.is_wide {
-            let mut words = shape.ref_words;
-            let first = to + HEADER_BYTES;
-            while words != 0 {
-                self.await_slot(first.wrapping_add(words.trailing_zeros() * 4));
-                words &= words - 1;
+            for slot in struct_slots(to, shape) {
+                self.await_slot(slot);
             }
         } else if shape.has_refs() {
             self.await_many(to, header, shape, bytes);
@@ -193,14 +179,22 @@ impl<M: Memory> Evacuation<'_, M> {
     /// Where `reference` leads after the collection, copying what it leads to if need be.
     #[inline(always)]
     pub(super) fn evacuate(&mut self, reference: GcRef) -> GcRef {
-        let Some(object) = reference.as_object() else {
-            return reference;
-        };
+        match self.evacuee(reference) {
+            Some(object) => self.moved(object),
+            None => reference,
+        }
+    }
+
+    /// The object of fromspace that `reference` leads to, if it leads to one; any other is kept where it
+    /// is.
+    #[inline(always)]
+    fn evacuee(&mut self, reference: GcRef) -> Option<ObjectRef> {
+        let object = reference.as_object()?;
         if self.heap.pages.at(object.offset()) != self.from_space {
             self.mark_in_place(reference, object);
-            return reference;
+            return None;
         }
-        self.moved(object)
+        Some(object)
     }
 
     /// Where an object of fromspace lies after the collection.
@@ -307,6 +301,18 @@ impl<M: Memory> Evacuation<'_, M> {
         (self.start, self.cursor, self.limit) = (start, start, start + chunk_bytes);
         true
     }
+}
+
+/// The slots of the struct at `start`, by its map of one word.
+#[inline(always)]
+fn struct_slots(start: u32, shape: &Shape) -> impl Iterator<Item = u32> + use<> {
+    let first = start.wrapping_add(HEADER_BYTES);
+    let mut words = shape.ref_words;
+    std::iter::from_fn(move || {
+        let word = (words != 0).then(|| words.trailing_zeros())?;
+        words &= words - 1;
+        Some(first.wrapping_add(word * 4))
+    })
 }
 
 /// Copies an object but for its header, a multiple of eight bytes: word by word where it is small.

@@ -83,14 +83,6 @@ impl<'a> Inlining<'a> {
         self.bodies.get(position as usize)
     }
 
-    /// The function that an offset in the module's binary lies in.
-    fn function_at(&self, offset: u32) -> u32 {
-        let starts_before = |body: &Body<'_>| body.body.range().start <= u64::from(offset);
-        let after = self.bodies.partition_point(starts_before);
-        let position = u32::try_from(after.saturating_sub(1)).expect("functions are numbered");
-        self.env.imported_functions + position
-    }
-
     fn forms(&mut self, function: u32) -> Forms {
         if let Some(known) = self.functions.get(&function) {
             return known.clone();
@@ -160,11 +152,9 @@ impl Calls<'_, '_> {
         if site.calls.depth() > DEPTH {
             return false;
         }
-        let mut callers = site
-            .calls
-            .iter()
-            .map(|call| self.inlining.function_at(call));
-        let recursive = callers.any(|caller| caller == callee);
+        let env = self.inlining.env;
+        let mut callers = site.calls.iter().map(|call| env.function_at(call.into()));
+        let recursive = callers.any(|caller| caller == Some(callee));
         let itself = callee == self.function && site.calls.depth() == 1;
         !recursive || itself
     }

@@ -142,7 +142,10 @@ pub(crate) fn parse(
     for payload in parser.parse_all(bytes) {
         let payload = payload?;
         match validator.payload(&payload)? {
-            ValidPayload::Func(validate, body) => parsed.bodies.push(Body { validate, body }),
+            ValidPayload::Func(validate, body) => {
+                parsed.env.body_starts.push(body.range().start);
+                parsed.bodies.push(Body { validate, body });
+            }
             ValidPayload::End(types) => parsed.name_validated_types(types.as_ref()),
             ValidPayload::Ok | ValidPayload::Parser(_) => parsed.section(&payload)?,
         }

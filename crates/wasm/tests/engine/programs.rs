@@ -348,8 +348,9 @@ fn what_traps_in_an_inlined_function_is_in_it() {
         (type $s (struct (field i32)))
         (func $add (param $s (ref null $s)) (param i32) (result i32)
             (i32.add (local.get 1) (struct.get $s 0 (local.get $s))))
+        (global $s (mut (ref null $s)) (ref.null $s))
         (func (export "add") (param i32) (result i32)
-            (call $add (ref.null $s) (local.get 0)))
+            (call $add (global.get $s) (local.get 0)))
         (func $nothing)
         (func (export "many") (loop $again (call $nothing) (br $again))))"#;
     let trap = |inlining, name: &str, args: &[i32]| {

@@ -1,13 +1,16 @@
 //! Surveys, snapshots and retaining paths, on every collector: against a graph built here, and on
 //! heaps whose bytes are wrong.
 
-use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+mod bench;
+mod snapshot;
+
+use bench::Bench;
+use snapshot::Snapshot;
+use std::collections::HashMap;
 use std::sync::Arc;
 use windrow_core::{
-    ActivationList, ArrayType, CollectionKind, Collector, EdgeSlot, FieldType, GcRef, HeapCell,
-    HeapError, HostValue, Isolate, IsolateConfig, MemoryKind, ObjectRef, OwnedHandle, RootKind,
-    RootSource, RootVisitor, StorageType, StructType, TraceHost, TypeId, ValType,
+    ActivationList, CollectionKind, Collector, EdgeSlot, GcRef, HeapCell, HeapError, HostValue,
+    MemoryKind, OwnedHandle, RootKind, RootSource, RootVisitor, TraceHost,
 };
 
 fn collectors() -> [Arc<dyn Collector>; 3] {
@@ -31,205 +34,6 @@ impl RootSource for Roots {
             visitor.visit(self.0, slot);
         }
         Ok(0)
-    }
-}
-
-/// An isolate with a node type `Node { key, left, right }`, arrays of references, and bytes.
-struct Bench {
-    isolate: Isolate,
-    node: TypeId,
-    list: TypeId,
-    bytes: TypeId,
-}
-
-impl Bench {
-    fn new(collector: Arc<dyn Collector>, memory: MemoryKind) -> Self {
-        let mut config = IsolateConfig::new(collector);
-        config.memory = memory;
-        let types = Arc::clone(&config.types);
-        let reference = FieldType::mutable(ValType::ANYREF);
-        let node = types
-            .register_struct(StructType::new([
-                FieldType::mutable(ValType::I64),
-                reference,
-                reference,
-            ]))
-            .expect("valid");
-        types.set_type_name(node, "Node");
-        types.set_field_name(node, 1, "left");
-        types.set_field_name(node, 2, "right");
-        let list = types
-            .register_array(ArrayType::new(reference))
-            .expect("valid");
-        let bytes = ArrayType::new(FieldType::mutable(StorageType::I8));
-        let bytes = types.register_array(bytes).expect("valid");
-        let isolate = Isolate::new(config).expect("room");
-        Self {
-            isolate,
-            node,
-            list,
-            bytes,
-        }
-    }
-
-    fn own(&mut self, object: ObjectRef) -> OwnedHandle {
-        self.isolate.handles_mut().own(object.to_ref())
-    }
-
-    fn at(&self, handle: &OwnedHandle) -> ObjectRef {
-        let reference = self.isolate.handles().owned(handle).expect("its own");
-        reference.as_object().expect("an object")
-    }
-
-    fn node(&mut self) -> OwnedHandle {
-        let object = self.isolate.alloc_struct(self.node, &mut []).expect("room");
-        self.own(object)
-    }
-
-    fn array(&mut self, type_id: TypeId, length: u32) -> OwnedHandle {
-        let object = self
-            .isolate
-            .alloc_array(type_id, length, &mut [])
-            .expect("room");
-        self.own(object)
-    }
-
-    fn set_field(&mut self, owner: &OwnedHandle, field: u32, value: &OwnedHandle) {
-        let offset = self.isolate.types().sub_type(self.node).field_offset(field);
-        let (owner, value) = (self.at(owner), self.at(value));
-        self.isolate.write_ref(owner, offset, value.to_ref());
-    }
-
-    fn set_element(&mut self, owner: &OwnedHandle, index: u32, value: &OwnedHandle) {
-        let offset = self.isolate.tables().shape(self.list).size_bytes + 4 * index;
-        let (owner, value) = (self.at(owner), self.at(value));
-        self.isolate.write_ref(owner, offset, value.to_ref());
-    }
-
-    fn snapshot(&mut self) -> Snapshot {
-        let mut out = Vec::new();
-        let summary = self.isolate.write_snapshot(&mut out).expect("it writes");
-        let snapshot = Snapshot::read(&out);
-        let objects = snapshot
-            .nodes
-            .iter()
-            .filter(|node| node.kind != "synthetic");
-        assert_eq!(objects.clone().count() as u64, summary.objects);
-        let sizes: u64 = objects.map(|node| node.bytes).sum();
-        assert_eq!(sizes, summary.object_bytes);
-        snapshot
-    }
-}
-
-/// A snapshot as DevTools see it.
-struct Snapshot {
-    nodes: Vec<Node>,
-}
-
-struct Node {
-    kind: String,
-    name: String,
-    id: u64,
-    bytes: u64,
-    /// Kind, name or index, target.
-    edges: Vec<(String, String, usize)>,
-}
-
-fn number(value: &Value) -> usize {
-    usize::try_from(value.as_u64().expect("a number")).expect("it fits")
-}
-
-impl Snapshot {
-    /// Reads by what the file says of itself, and checks its counts.
-    fn read(bytes: &[u8]) -> Self {
-        let json: Value = serde_json::from_slice(bytes).expect("JSON");
-        let meta = &json["snapshot"]["meta"];
-        let strings = json["strings"].as_array().expect("strings");
-        let string = |index: &Value| strings[number(index)].as_str().expect("text").to_owned();
-        let unique: HashSet<_> = strings.iter().map(Value::as_str).collect();
-        assert_eq!(unique.len(), strings.len(), "no string is there twice");
-        let column = |fields: &str, name: &str| {
-            let fields = meta[fields].as_array().expect("fields");
-            fields
-                .iter()
-                .position(|field| field == name)
-                .expect("the field")
-        };
-        let width = |fields: &str| meta[fields].as_array().expect("fields").len();
-        let of_kind = |types: &str, value: &Value| {
-            let text = meta[types][0][number(value)].as_str();
-            text.expect("a kind").to_owned()
-        };
-        let (node_width, edge_width) = (width("node_fields"), width("edge_fields"));
-        let mut nodes: Vec<Node> = Vec::new();
-        let mut counts = Vec::new();
-        for row in json["nodes"].as_array().expect("nodes").chunks(node_width) {
-            assert_eq!(row.len(), node_width);
-            counts.push(number(&row[column("node_fields", "edge_count")]));
-            nodes.push(Node {
-                kind: of_kind("node_types", &row[column("node_fields", "type")]),
-                name: string(&row[column("node_fields", "name")]),
-                id: row[column("node_fields", "id")].as_u64().expect("a number"),
-                bytes: row[column("node_fields", "self_size")]
-                    .as_u64()
-                    .expect("a number"),
-                edges: Vec::new(),
-            });
-        }
-        let mut rows = json["edges"].as_array().expect("edges").chunks(edge_width);
-        let mut edges = 0;
-        for (node, count) in nodes.iter_mut().zip(counts) {
-            for row in rows.by_ref().take(count) {
-                let kind = of_kind("edge_types", &row[0]);
-                let name = match kind.as_str() {
-                    "element" => row[1].to_string(),
-                    _ => string(&row[1]),
-                };
-                assert!(number(&row[2]).is_multiple_of(node_width));
-                node.edges.push((kind, name, number(&row[2]) / node_width));
-                edges += 1;
-            }
-        }
-        assert!(rows.next().is_none(), "every edge is some node's");
-        assert_eq!(number(&json["snapshot"]["node_count"]), nodes.len());
-        assert_eq!(number(&json["snapshot"]["edge_count"]), edges);
-        let ids: HashSet<_> = nodes.iter().map(|node| node.id).collect();
-        assert_eq!(ids.len(), nodes.len(), "ids are unique");
-        assert!(ids.iter().all(|id| id % 2 == 1));
-        let snapshot = Self { nodes };
-        snapshot.assert_all_reachable();
-        snapshot
-    }
-
-    fn assert_all_reachable(&self) {
-        let mut seen = vec![false; self.nodes.len()];
-        let mut pending = vec![0];
-        seen[0] = true;
-        while let Some(node) = pending.pop() {
-            for (_, _, target) in &self.nodes[node].edges {
-                if !std::mem::replace(&mut seen[*target], true) {
-                    pending.push(*target);
-                }
-            }
-        }
-        assert!(
-            seen.iter().all(|seen| *seen),
-            "the root leads to every node"
-        );
-    }
-
-    /// Who holds a node: its holders' names and the edges' names.
-    fn retainers(&self, wanted: ObjectRef) -> Vec<(&str, &str, &str)> {
-        let id = u64::from(wanted.offset()) + 1;
-        let mut retainers = Vec::new();
-        for node in &self.nodes {
-            for (kind, name, target) in &node.edges {
-                if self.nodes[*target].id == id {
-                    retainers.push((&*node.name, &**kind, &**name));
-                }
-            }
-        }
-        retainers
     }
 }
 
