@@ -1,6 +1,6 @@
 //! From CLIF to code with the records `windrow-stack` registers.
 
-use crate::stretches;
+use crate::optimise::optimise;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
@@ -162,12 +162,8 @@ pub fn compile(
 
 /// Optimises the function and makes machine code of it.
 fn generate(context: &mut Context, isa: &dyn TargetIsa) -> CodegenResult<CompiledCode> {
+    optimise(context, isa)?;
     let plane = &mut ControlPlane::default();
-    context.verify_if(isa)?;
-    stretches::unify_state(&mut context.func);
-    context.optimize(isa, plane)?;
-    stretches::separate(&mut context.func);
-    context.verify_if(isa)?;
     let allocator = &mut regalloc2::Ctx::default();
     let stencil = isa.compile_function(&context.func, &context.domtree, allocator, false, plane)?;
     Ok(stencil.apply_params(&context.func.params))

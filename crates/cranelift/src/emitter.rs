@@ -5,7 +5,9 @@
 //! register move, keeping it in a value across calls would cost a spill.
 
 use crate::Region;
-use cranelift_codegen::ir::{Block, Function, InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{
+    Block, Function, InstBuilder, InstructionData, Opcode, Type, Value, types,
+};
 use cranelift_frontend::FunctionBuilder;
 use windrow_core::{Addressing, AllocSpec, CodeAbi, StateOffset, WriteBarrier};
 
@@ -184,13 +186,20 @@ pub(crate) fn constant(b: &FunctionBuilder<'_>, value: Value) -> Option<u32> {
 
 /// The same in a finished function.
 pub(crate) fn constant_in(func: &Function, value: Value) -> Option<u32> {
-    let value = func.dfg.resolve_aliases(value);
+    u32::try_from(integer(func, value)? & i64::from(u32::MAX)).ok()
+}
+
+/// The same with the sign that it has in its type.
+pub(crate) fn integer(func: &Function, value: Value) -> Option<i64> {
     let inst = func.dfg.value_def(value).inst()?;
     match func.dfg.insts[inst] {
-        cranelift_codegen::ir::InstructionData::UnaryImm {
-            opcode: cranelift_codegen::ir::Opcode::Iconst,
+        InstructionData::UnaryImm {
+            opcode: Opcode::Iconst,
             imm,
-        } => u32::try_from(imm.bits() & i64::from(u32::MAX)).ok(),
+        } => {
+            let unused = 64_u32.checked_sub(func.dfg.value_type(value).bits())?;
+            Some(imm.bits() << unused >> unused)
+        }
         _ => None,
     }
 }

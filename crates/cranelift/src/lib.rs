@@ -47,12 +47,12 @@ mod func;
 mod host_calls;
 mod i31;
 mod inline;
+mod optimise;
 mod region;
 mod safepoint;
 mod settings;
 mod slow;
 mod stack_limit;
-mod stretches;
 mod trampoline;
 mod trap;
 

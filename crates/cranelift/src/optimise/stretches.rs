@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 /// Makes one value of all reads of the pinned register, if it is only read.
-pub(crate) fn unify_state(func: &mut Function) {
+pub(super) fn unify_state(func: &mut Function) {
     if writes_state(func) {
         return;
     }
@@ -55,7 +55,7 @@ enum Recipe {
 }
 
 /// Gives each stretch its own state pointer and addresses. For a function that has been optimised.
-pub(crate) fn separate(func: &mut Function) {
+pub(super) fn separate(func: &mut Function) {
     let recipes = take_out(func);
     if recipes.is_empty() {
         return;
