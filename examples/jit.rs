@@ -40,7 +40,7 @@ use windrow::{
     TypeId, TypeInfo, TypeRegistry, ValType, Zeal,
 };
 use windrow_cranelift::{
-    Emitter, Extension, HostCalls, IsaOptions, Known, Place, RefFrame, RefVar, SlowPath,
+    Emitter, Extension, HostCalls, IsaOptions, Known, NewStruct, Place, RefFrame, RefVar, SlowPath,
     UnwindTables, check_stack, compile, entry_trampoline, exit_trampoline, native_isa,
 };
 use windrow_stack::{
@@ -193,10 +193,10 @@ impl Runtime {
 }
 
 /// The slow path: allocates after whatever it takes. 0 makes compiled code trap.
-extern "C" fn allocate_struct(context: &mut VmContext, type_id: u32) -> u32 {
+extern "C" fn allocate_struct(context: &mut VmContext, type_id: u32, bytes: u32) -> u32 {
     // SAFETY: `Runtime::run` made the context, and holds no reference to the isolate in use.
     let isolate = unsafe { &mut *context.isolate };
-    match isolate.alloc_struct_uninit(TypeId::from_bits(type_id), &mut []) {
+    match isolate.alloc_structs_uninit(TypeId::from_bits(type_id), bytes, &mut []) {
         Ok(object) => object.offset(),
         Err(error) => {
             context.error = Some(error);
@@ -327,7 +327,11 @@ impl Compiler<'_> {
             node,
             ..
         } = self;
-        let new = emitter.struct_new(b, frame, live, calls, node.id, node.shape.size_bytes);
+        let node = NewStruct {
+            type_id: node.id,
+            bytes: node.shape.size_bytes,
+        };
+        let new = emitter.struct_new(b, frame, live, calls, node);
         // Read after the allocation, which may have moved what it refers to.
         let next = frame.value(b, list);
         // Stores to a fresh object are not checked and owe no barrier.

@@ -9,7 +9,7 @@
 //! bits (below 2^34), is compared with the length. The null check is explicit. Base and length
 //! are loaded at each access; Cranelift merges the loads between two calls.
 
-use crate::emitter::Heap;
+use crate::emitter::{Heap, MAX_INLINE_BYTES};
 use crate::{Emitter, HeapTrap, Region};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Offset32;
@@ -148,7 +148,8 @@ impl Emitter {
         }
         match self.heap {
             Heap::Bounded { base, len } => {
-                let start = self.start(b, object);
+                let (start, offset) = self.start(b, object, place.offset);
+                let place = Place { offset, ..place };
                 self.bounded_address(b, (base, len), start, known, place)
             }
             Heap::Sandbox => {
@@ -158,27 +159,29 @@ impl Emitter {
                     Known::NonNull => Some(HeapTrap::HeapCorrupt.code()),
                     Known::Fresh => None,
                 };
-                let start = self.start(b, object);
+                let (start, offset) = self.start(b, object, offset);
                 let state = self.state(b);
                 let base = b.ins().iadd(state, start);
                 let region = place.region.declare(b.func);
                 let flags = MemFlagsData::new()
                     .with_trap_code(trap)
                     .with_alias_region(Some(region));
+                let offset = i32::try_from(offset).expect("less than the guard");
                 Address {
                     base,
-                    offset,
+                    offset: offset.into(),
                     flags,
                 }
             }
         }
     }
 
-    /// The heap offset of `object` as an `i64`.
-    fn start(&mut self, b: &mut FunctionBuilder<'_>, object: Value) -> Value {
-        match self.fresh {
-            Some((reference, start)) if reference == object => start,
-            _ => b.ins().uextend(types::I64, object),
+    /// A heap offset as an `i64` and a distance from it, which lead to `offset` in `object`.
+    fn start(&self, b: &mut FunctionBuilder<'_>, object: Value, offset: u32) -> (Value, u32) {
+        let fresh = self.fresh.iter().find(|fresh| fresh.reference == object);
+        match fresh {
+            Some(fresh) => (fresh.start, fresh.distance + offset),
+            None => (b.ins().uextend(types::I64, object), offset),
         }
     }
 
@@ -235,10 +238,11 @@ impl Emitter {
 
 /// Keeps the constant part of a sandboxed address below the guard: what is more is added to the
 /// reference, wrapping, which stays inside for any sum.
-fn reachable(b: &mut FunctionBuilder<'_>, object: Value, offset: u32) -> (Value, Offset32) {
-    match i32::try_from(offset) {
-        Ok(small) if offset <= GUARD_BYTES - 16 => (object, small.into()),
-        _ => (b.ins().iadd_imm_u(object, i64::from(offset)), 0.into()),
+fn reachable(b: &mut FunctionBuilder<'_>, object: Value, offset: u32) -> (Value, u32) {
+    if offset <= GUARD_BYTES - 16 - MAX_INLINE_BYTES {
+        (object, offset)
+    } else {
+        (b.ins().iadd_imm_u(object, i64::from(offset)), 0)
     }
 }
 

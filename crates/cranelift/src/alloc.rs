@@ -7,11 +7,12 @@
 //! Reference operands stored into the new object must be read *after* the allocation, from their
 //! [`RefVar`]s named in `live`: the slow path may have moved what they refer to.
 
-use crate::emitter::{Alloc, constant};
+use crate::emitter::{Alloc, Fresh, constant};
 use crate::{Elements, Emitter, HeapTrap, Known, Place, RefFrame, RefVar, Region, SlowPaths};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, Inst, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
+use smallvec::{SmallVec, smallvec};
 use windrow_core::{ARRAY_LENGTH_OFFSET, MutatorState, OBJECT_ALIGN, StateOffset, TypeId};
 
 /// Where an array's length lies.
@@ -28,6 +29,15 @@ const HEADER: Place = Place {
     region: Region::Header,
 };
 
+/// A struct to allocate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewStruct {
+    /// Its type.
+    pub type_id: TypeId,
+    /// Its bytes, header included, as its shape says.
+    pub bytes: u32,
+}
+
 /// What an allocation needs besides what is allocated.
 struct Request<'a> {
     frame: &'a mut RefFrame,
@@ -36,7 +46,7 @@ struct Request<'a> {
 }
 
 impl Emitter {
-    /// Allocates a struct of `bytes` bytes, header included, as its shape says.
+    /// Allocates a struct.
     ///
     /// The result is [`Known::Fresh`]; its fields are unset. A safepoint, at which `live` survive.
     /// Traps with [`HeapTrap::Host`] when there is no room. The builder is left in a new block.
@@ -46,16 +56,39 @@ impl Emitter {
         frame: &mut RefFrame,
         live: &[RefVar],
         slow: &mut dyn SlowPaths,
-        type_id: TypeId,
-        bytes: u32,
+        of: NewStruct,
     ) -> Value {
+        self.structs_new(b, frame, live, slow, &[of])[0]
+    }
+
+    /// Allocates structs side by side, with one look at the limit for all of them: as
+    /// [`Emitter::struct_new`], once. Code between the first and the last being made must not trap, for
+    /// what walks the heap to find all fields set.
+    ///
+    /// # Panics
+    /// If there is none, or there are several of more than [`Emitter::folded_bytes`] in all.
+    pub fn structs_new(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        frame: &mut RefFrame,
+        live: &[RefVar],
+        slow: &mut dyn SlowPaths,
+        structs: &[NewStruct],
+    ) -> SmallVec<[Value; 1]> {
+        let (first, others) = structs.split_first().expect("a struct to allocate");
+        let bytes = structs.iter().map(|of| of.bytes).sum();
+        assert!(
+            others.is_empty() || bytes <= self.folded_bytes(),
+            "structs of {bytes} bytes in all cannot be allocated at once"
+        );
+        let type_id = first.type_id;
         let mut request = Request {
             frame,
             live,
             type_id,
         };
-        let call = |b: &mut FunctionBuilder<'_>| slow.allocate_struct(b, type_id);
-        match self.alloc {
+        let call = |b: &mut FunctionBuilder<'_>| slow.allocate_struct(b, type_id, bytes);
+        let first = match self.alloc {
             Alloc::Bump {
                 cursor,
                 limit,
@@ -66,6 +99,30 @@ impl Emitter {
                 self.bump(b, &mut request, (cursor, limit), size, cold, None, call)
             }
             _ => self.allocate_call(b, &mut request, call),
+        };
+        let mut objects: SmallVec<[Value; 1]> = smallvec![first];
+        for pair in structs.windows(2) {
+            let before = self.fresh.last().expect("one was allocated in line");
+            let (start, distance) = (before.start, before.distance + pair[0].bytes);
+            let reference = b.ins().iadd_imm_u(first, i64::from(distance));
+            self.fresh.push(Fresh {
+                reference,
+                start,
+                distance,
+            });
+            self.store_header(b, reference, pair[1].type_id);
+            objects.push(reference);
+        }
+        objects
+    }
+
+    /// Bytes that structs allocated at once may have together; none where allocation is a call.
+    #[must_use]
+    pub fn folded_bytes(&self) -> u32 {
+        const MAX_FOLDED_BYTES: u32 = 256;
+        match self.alloc {
+            Alloc::Bump { max_bytes, .. } => max_bytes.min(MAX_FOLDED_BYTES),
+            Alloc::Call => 0,
         }
     }
 
@@ -159,10 +216,8 @@ impl Emitter {
         let state = self.state(b);
         let flags = Region::Allocation.trusted(b.func);
         b.ins().istore32(flags, end, state, cursor);
-        let header = self.abi().mutator.header_template | u64::from(request.type_id.bits());
-        let header = b.ins().iconst(types::I64, header.cast_signed());
         let reference = self.fresh(b, object);
-        self.store(b, reference, Known::Fresh, HEADER, header);
+        self.store_header(b, reference, request.type_id);
         if let Some(length) = length {
             self.store(b, reference, Known::Fresh, LENGTH, length);
         }
@@ -189,8 +244,18 @@ impl Emitter {
     /// The reference to a new object at heap offset `start`, an `i64` below 2^32.
     fn fresh(&mut self, b: &mut FunctionBuilder<'_>, start: Value) -> Value {
         let reference = b.ins().ireduce(types::I32, start);
-        self.fresh = Some((reference, start));
+        self.fresh = smallvec![Fresh {
+            reference,
+            start,
+            distance: 0,
+        }];
         reference
+    }
+
+    fn store_header(&mut self, b: &mut FunctionBuilder<'_>, object: Value, type_id: TypeId) {
+        let header = self.abi().mutator.header_template | u64::from(type_id.bits());
+        let header = b.ins().iconst(types::I64, header.cast_signed());
+        self.store(b, object, Known::Fresh, HEADER, header);
     }
 
     /// The slow path: spills, the call, reloads.

@@ -9,6 +9,7 @@ use cranelift_codegen::ir::{
     Block, Function, InstBuilder, InstructionData, Opcode, Type, Value, types,
 };
 use cranelift_frontend::FunctionBuilder;
+use smallvec::SmallVec;
 use windrow_core::{Addressing, AllocSpec, CodeAbi, StateOffset, WriteBarrier};
 
 /// Emits heap operations of one function.
@@ -24,8 +25,8 @@ pub struct Emitter {
     pub(crate) barrier: Barrier,
     source: StateSource,
     cached: Option<(Block, Value)>,
-    /// The last reference that an allocation returned, and its heap offset as an `i64`.
-    pub(crate) fresh: Option<(Value, Value)>,
+    /// What the last allocation returned.
+    pub(crate) fresh: SmallVec<[Fresh; 1]>,
 }
 
 /// The addressings this emitter knows.
@@ -56,7 +57,16 @@ pub(crate) enum Barrier {
 
 /// Objects larger than this are never allocated in line, so that sizes are computed in 32 bits without
 /// wrapping.
-const MAX_INLINE_BYTES: u32 = 64 << 10;
+pub(crate) const MAX_INLINE_BYTES: u32 = 64 << 10;
+
+/// An object just allocated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fresh {
+    pub(crate) reference: Value,
+    /// Its heap offset less `distance`, an `i64`.
+    pub(crate) start: Value,
+    pub(crate) distance: u32,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum StateSource {
@@ -116,7 +126,7 @@ impl Emitter {
             barrier,
             source,
             cached: None,
-            fresh: None,
+            fresh: SmallVec::new(),
         }
     }
 
@@ -147,9 +157,9 @@ impl Emitter {
     }
 
     /// To be told of every call the client emits itself, so that nothing is kept across it.
-    pub const fn after_call(&mut self) {
+    pub fn after_call(&mut self) {
         self.cached = None;
-        self.fresh = None;
+        self.fresh.clear();
     }
 
     /// Loads a word of the mutator state.

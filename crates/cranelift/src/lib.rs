@@ -57,6 +57,7 @@ mod trampoline;
 mod trap;
 
 pub use access::{Extension, Known, Place};
+pub use alloc::NewStruct;
 pub use array::Elements;
 pub use bulk::ArrayPosition;
 pub use cast::{CastSource, CastTarget, Concrete, HeapType};

@@ -12,7 +12,7 @@ use windrow_core::TypeId;
 /// The slow paths there are; [`SlowPaths`] has a method for each that says what it does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SlowPath {
-    /// `(type_id: i32) -> i32`. A safepoint.
+    /// `(type_id: i32, bytes: i32) -> i32`. A safepoint.
     AllocateStruct,
     /// `(type_id: i32, length: i32) -> i32`. A safepoint.
     AllocateArray,
@@ -57,8 +57,7 @@ impl SlowPath {
         const I32: Type = types::I32;
         const I64: Type = types::I64;
         let (params, results): (&[Type], &[Type]) = match self {
-            Self::AllocateStruct => (&[I32], &[I32]),
-            Self::AllocateArray | Self::IsSubtype => (&[I32, I32], &[I32]),
+            Self::AllocateStruct | Self::AllocateArray | Self::IsSubtype => (&[I32, I32], &[I32]),
             Self::WriteBarrier | Self::RangeBarrier => (&[I32, I32, I32], &[]),
             Self::MoveBytes => (&[I64, I64, I64], &[]),
             Self::SetBytes => (&[I64, I32, I64], &[]),
@@ -100,11 +99,18 @@ pub trait SlowPaths {
     /// are those of the signature that it is [called with](SlowPath::call_signature), without the context.
     fn call(&mut self, b: &mut FunctionBuilder<'_>, path: SlowPath, arguments: &[Value]) -> Inst;
 
-    /// Allocates a struct of `type_id`, which has a constant size. The result, an `i32`: the new
-    /// object with its header set and its fields unset, or 0 when the host failed and recorded why.
-    fn allocate_struct(&mut self, b: &mut FunctionBuilder<'_>, type_id: TypeId) -> Inst {
+    /// Allocates `bytes` bytes for a struct of `type_id` and for those that are made behind it. The
+    /// result, an `i32`: the struct with its header set and its fields unset, or 0 when the host failed
+    /// and recorded why.
+    fn allocate_struct(
+        &mut self,
+        b: &mut FunctionBuilder<'_>,
+        type_id: TypeId,
+        bytes: u32,
+    ) -> Inst {
         let type_id = type_id_value(b, type_id);
-        self.call(b, SlowPath::AllocateStruct, &[type_id])
+        let bytes = b.ins().iconst(types::I32, i64::from(bytes));
+        self.call(b, SlowPath::AllocateStruct, &[type_id, bytes])
     }
 
     /// Allocates an array of `type_id` with `length` (an `i32`, unsigned) elements. The

@@ -17,7 +17,7 @@ pub use accounts::{dead_objects_are_not_touched, host_values_drop_once, statisti
 pub use contract::{
     a_corrupt_heap_is_poisoned, allocation_is_aligned_and_apart, barriers_are_owed_and_paid,
     collections_can_be_forbidden, describes_itself, every_shape_survives, moves_as_declared,
-    random_programs_agree_with_the_model,
+    random_programs_agree_with_the_model, structs_allocated_at_once_live_apart,
 };
 pub use limits::{
     cycles_die_as_declared, deep_structures_are_collected, every_allocation_may_fail,
@@ -49,6 +49,7 @@ macro_rules! conformance {
             describes_itself
             allocation_is_aligned_and_apart
             every_shape_survives
+            structs_allocated_at_once_live_apart
             moves_as_declared
             every_root_kind_keeps_alive
             a_panicking_root_source_poisons

@@ -66,8 +66,9 @@ macro_rules! builtins {
 }
 
 builtins! {
-    /// `(type id) -> ref`: a struct, its header written, its body not.
-    AllocStruct / 1 -> object, Zero;
+    /// `(type id, bytes) -> ref`: a struct and what is made behind it, the struct's header written, the
+    /// rest not.
+    AllocStruct / 2 -> object, Zero;
     /// `(type id, length) -> ref`: an array, header and length written, its elements not.
     AllocArray / 2 -> object, Zero;
     /// `(module type index, data segment, offset in bytes, length) -> ref`: `array.new_data`.

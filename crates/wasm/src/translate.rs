@@ -9,7 +9,7 @@
 //! simd       vectors
 //! call       calls, function references
 //! exception  throwing and catching
-//! object     structs, i31, casts
+//! object     structs, i31, casts;  folding: structs allocated at once
 //! array      arrays;  heap_types: layouts and cast targets
 //! host       calls of builtins, the slow paths of windrow-cranelift
 //! interrupt  looking whether to stop
@@ -30,6 +30,7 @@ mod call;
 mod control;
 mod error;
 mod exception;
+mod folding;
 mod heap_types;
 mod host;
 mod interrupt;
@@ -60,9 +61,12 @@ use host::Host;
 use liveness::{Liveness, LivenessBuilder, Step};
 use locals::Locals;
 use simd::VectorUnit;
+use smallvec::SmallVec;
 use stack::{OperandStack, OperandType};
 use std::sync::Arc;
-use wasmparser::{FuncType, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
+use wasmparser::{
+    FuncType, FuncValidator, FunctionBody, Operator, OperatorsReader, ValType, ValidatorResources,
+};
 use windrow::TypeInfo;
 use windrow_cranelift::{Emitter, InlinedCalls, RefFrame, RefVar, check_stack};
 
@@ -109,13 +113,13 @@ pub(crate) fn clif_signature(env: &ModuleEnv, ty: &FuncType) -> Signature {
 ///
 /// # Errors
 /// [`TranslateError::Invalid`], [`TranslateError::Unsupported`].
-pub(crate) fn translate(
-    env: &ModuleEnv,
+pub(crate) fn translate<'a>(
+    env: &'a ModuleEnv,
     isa: &dyn TargetIsa,
-    validator: &mut FuncValidator<ValidatorResources>,
-    body: &FunctionBody<'_>,
-    builder: &mut FunctionBuilderContext,
-    func: &mut ir::Function,
+    validator: &'a mut FuncValidator<ValidatorResources>,
+    body: &FunctionBody<'a>,
+    builder: &'a mut FunctionBuilderContext,
+    func: &'a mut ir::Function,
 ) -> Result<Truth, TranslateError> {
     let ty = env.function_signature(validator.index());
     func.signature = clif_signature(env, ty);
@@ -123,11 +127,12 @@ pub(crate) fn translate(
     let mut locals_reader = body.get_binary_reader();
     validator.read_locals(&mut locals_reader)?;
     let b = FunctionBuilder::new(func, builder);
-    let mut translator = Translator::new(env, VectorUnit::of(isa), validator, b);
+    let reader = body.get_operators_reader()?;
+    let mut translator = Translator::new(env, VectorUnit::of(isa), validator, reader, b);
     translator.b.set_srcloc(source_location(body.range().start));
     translator.begin(ty);
     translator.liveness = translator.analyse(body)?;
-    translator.body(body)?;
+    translator.body()?;
     translator.b.seal_all_blocks();
     translator.b.finalize(isa.frontend_config());
     Ok(translator.truth)
@@ -154,6 +159,10 @@ struct Translator<'a> {
     /// References that survived them, counted once each.
     spills: usize,
     truth: Truth,
+    /// Structs that are allocated but not made yet, the next one last.
+    allocated: SmallVec<[Value; 1]>,
+    /// Past the operator at hand.
+    reader: OperatorsReader<'a>,
     functions: HashMap<u32, FuncRef>,
     signatures: HashMap<u32, SigRef>,
     types: HashMap<u32, Arc<TypeInfo>>,
@@ -164,6 +173,7 @@ impl<'a> Translator<'a> {
         env: &'a ModuleEnv,
         vector_unit: VectorUnit,
         validator: &'a mut FuncValidator<ValidatorResources>,
+        reader: OperatorsReader<'a>,
         b: FunctionBuilder<'a>,
     ) -> Self {
         Self {
@@ -183,6 +193,8 @@ impl<'a> Translator<'a> {
             safepoints: 0,
             spills: 0,
             truth: Truth::new(env.abi.mutator.moves_objects),
+            allocated: SmallVec::new(),
+            reader,
             functions: HashMap::new(),
             signatures: HashMap::new(),
             types: HashMap::new(),
@@ -239,10 +251,9 @@ impl<'a> Translator<'a> {
         Ok(liveness.finish())
     }
 
-    fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), TranslateError> {
-        let mut reader = body.get_operators_reader()?;
-        while !reader.eof() {
-            let (op, offset) = reader.read_with_offset()?;
+    fn body(&mut self) -> Result<(), TranslateError> {
+        while !self.reader.eof() {
+            let (op, offset) = self.reader.read_with_offset()?;
             self.validator.op(offset, &op)?;
             self.b.set_srcloc(source_location(offset));
             if cfg!(debug_assertions) && liveness::is_safepoint(&op) {
@@ -256,7 +267,7 @@ impl<'a> Translator<'a> {
                 operand_type(env, ty)
             });
         }
-        reader.finish()?;
+        self.reader.finish()?;
         Ok(())
     }
 

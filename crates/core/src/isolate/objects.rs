@@ -10,8 +10,8 @@ use crate::header::{ARRAY_LENGTH_OFFSET, HEADER_BYTES, load_ref};
 use crate::host_data::HostData;
 use crate::shape::{Shape, ShapeKind};
 use crate::{
-    Corruption, GcRef, Header, HeapError, HostValue, Memory, ObjectRef, TypeId, WriteBarrier,
-    with_memory,
+    Corruption, GcRef, Header, HeapError, HostValue, Memory, OBJECT_ALIGN, ObjectRef, TypeId,
+    WriteBarrier, with_memory,
 };
 
 /// A host value that could not be put into the heap, handed back with the reason.
@@ -107,8 +107,36 @@ impl Isolate {
         type_id: TypeId,
         in_flight: &mut [GcRef],
     ) -> Result<ObjectRef, HeapError> {
-        let shape = *self.known_shape(type_id, ShapeKind::Struct);
-        self.allocate(shape.size_bytes.into(), self.header_for(type_id), in_flight)
+        let bytes = self.known_shape(type_id, ShapeKind::Struct).size_bytes;
+        self.alloc_structs_uninit(type_id, bytes, in_flight)
+    }
+
+    /// Allocates a struct and room for others behind it, `bytes` in all. The caller writes the headers of
+    /// the others, as [`MutatorAbi::header_template`](crate::MutatorAbi::header_template) says, and all
+    /// fields before the next safepoint.
+    ///
+    /// # Errors
+    /// As [`Self::alloc_struct`].
+    ///
+    /// # Panics
+    /// As [`Self::alloc_struct`], and if `bytes` are fewer than the struct's or no multiple of eight, or
+    /// more than the struct's where the collector does not bump so many in line.
+    pub fn alloc_structs_uninit(
+        &mut self,
+        type_id: TypeId,
+        bytes: u32,
+        in_flight: &mut [GcRef],
+    ) -> Result<ObjectRef, HeapError> {
+        let shape = self.known_shape(type_id, ShapeKind::Struct);
+        assert!(
+            bytes == shape.size_bytes
+                || bytes > shape.size_bytes
+                    && bytes.is_multiple_of(OBJECT_ALIGN)
+                    && bytes <= self.bump_bytes,
+            "a struct of {} bytes cannot be the first of structs of {bytes}",
+            shape.size_bytes
+        );
+        self.allocate(bytes.into(), self.header_for(type_id), in_flight)
     }
 
     /// Allocates an array with every element zero (null). A safepoint.

@@ -4,8 +4,8 @@ use crate::support::{CALLEE, Operation, Scene, call};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use windrow_core::TypeId;
 use windrow_cranelift::{
-    ArrayPosition, CastSource, CastTarget, Concrete, Elements, Extension, HeapType, Known, Place,
-    RefVar, SignatureCheck,
+    ArrayPosition, CastSource, CastTarget, Concrete, Elements, Extension, HeapType, Known,
+    NewStruct, Place, RefVar, SignatureCheck,
 };
 
 pub(crate) struct Named {
@@ -98,14 +98,9 @@ pub(crate) const ALL: &[Named] = &[
     free("struct_new", 2, |s| {
         let (kept, stored) = (reference(s, 0), reference(s, 1));
         let live = [kept, stored];
-        let node = s.emitter.struct_new(
-            s.b,
-            &mut s.frame,
-            &live,
-            &mut s.slow,
-            TypeId::from_bits(7),
-            16,
-        );
+        let node = s
+            .emitter
+            .struct_new(s.b, &mut s.frame, &live, &mut s.slow, new_struct(7, 16));
         let value = s.frame.value(s.b, stored);
         s.emitter.store_ref(
             s.b,
@@ -117,6 +112,24 @@ pub(crate) const ALL: &[Named] = &[
         );
         let kept = s.frame.value(s.b, kept);
         vec![node, kept]
+    }),
+    free("structs_new", 1, |s| {
+        let stored = reference(s, 0);
+        let mut structs = vec![new_struct(7, 16)];
+        if s.emitter.folded_bytes() >= 40 {
+            structs.push(new_struct(8, 24));
+        }
+        let objects = s
+            .emitter
+            .structs_new(s.b, &mut s.frame, &[stored], &mut s.slow, &structs);
+        let mut value = s.frame.value(s.b, stored);
+        for object in &objects {
+            let place = Place::reference(8);
+            s.emitter
+                .store_ref(s.b, &mut s.slow, *object, Known::Fresh, place, value);
+            value = *object;
+        }
+        objects.to_vec()
     }),
     free("array_new", 1, |s| array_new(s, s.params[0])),
     free("array_new_constant", 0, |s| {
@@ -296,6 +309,13 @@ fn concrete(depth: u32, is_final: bool) -> Concrete {
 }
 
 /// Parameter `index` as a variable.
+const fn new_struct(type_id: u32, bytes: u32) -> NewStruct {
+    NewStruct {
+        type_id: TypeId::from_bits(type_id),
+        bytes,
+    }
+}
+
 fn reference(s: &mut Scene<'_, '_>, index: usize) -> RefVar {
     let var = s.frame.declare(s.b);
     s.frame.set(s.b, var, s.params[index]);

@@ -4,8 +4,9 @@ use super::scene::{ELEMENTS, MEMORIES, NODE_BYTES, Scene};
 use crate::{Effort, Recorder, prove};
 use std::sync::Arc;
 use windrow_core::{
-    ArrayType, CollectionKind, Collector, Corruption, FieldType, GcRef, HeapError, HostValue,
-    MemoryKind, OBJECT_ALIGN, ObjectRef, RefType, StorageType, StructType, TypeId, ValType, Zeal,
+    AllocSpec, ArrayType, CollectionKind, Collector, Corruption, FieldType, GcRef, HeapError,
+    HostValue, MemoryKind, OBJECT_ALIGN, ObjectRef, RefType, StorageType, StructType, TypeId,
+    ValType, Zeal,
 };
 
 /// Random programs in one test.
@@ -120,6 +121,46 @@ pub fn every_shape_survives(collector: &Arc<dyn Collector>) {
                 array_survives(&mut scene, element, length);
             }
         }
+    }
+}
+
+/// Structs that compiled code makes of one allocation, where it bumps, die and survive each for itself.
+///
+/// # Panics
+/// Where they do not.
+pub fn structs_allocated_at_once_live_apart(collector: &Arc<dyn Collector>) {
+    const NODES: u32 = 10;
+    for memory in MEMORIES {
+        if !matches!(collector.abi().alloc, AllocSpec::Bump { .. }) {
+            continue;
+        }
+        let mut scene = Scene::new(collector, memory);
+        let kept = scene.root(GcRef::NULL);
+        for round in 0..200 {
+            let nodes = scene.nodes(NODES).expect("there is room");
+            for (number, node) in (0..).zip(&nodes) {
+                assert_eq!(scene.isolate.type_of(*node), scene.node);
+                scene.isolate.store_u64(*node, scene.number, number);
+            }
+            // One of them holds what was kept before, and is held by the next, which is kept.
+            let (holder, keeper) = (nodes[round % 9], nodes[round % 9 + 1]);
+            let before = scene.held(kept);
+            scene.isolate.write_ref(holder, scene.next, before);
+            scene.isolate.write_ref(keeper, scene.next, holder.to_ref());
+            scene.set_root(kept, keeper.to_ref());
+            if round % 20 == 19 {
+                scene.collect();
+            }
+        }
+        let mut reference = scene.held(kept);
+        for round in (0..200).rev() {
+            for number in [round % 9 + 1, round % 9] {
+                let node = reference.as_object().expect("a node is kept");
+                assert_eq!(scene.isolate.load_u64(node, scene.number), number);
+                reference = scene.isolate.load_ref(node, scene.next);
+            }
+        }
+        assert!(reference.is_null());
     }
 }
 

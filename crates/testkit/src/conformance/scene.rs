@@ -104,6 +104,25 @@ impl Scene {
         Ok(node)
     }
 
+    /// Allocates nodes side by side, as compiled code does: null and zero.
+    pub(super) fn nodes(&mut self, count: u32) -> Result<Vec<ObjectRef>, HeapError> {
+        let bytes = u32::try_from(NODE_BYTES).expect("few");
+        let first = self
+            .isolate
+            .alloc_structs_uninit(self.node, count * bytes, &mut [])?;
+        let header = self.isolate.code_abi().mutator.header_template;
+        let nodes: Vec<ObjectRef> = (0..count)
+            .filter_map(|index| ObjectRef::from_offset(first.offset() + index * bytes))
+            .collect();
+        for node in &nodes {
+            let header = header | u64::from(self.node.bits());
+            self.isolate.store_u64(*node, 0, header);
+            self.isolate.init_ref(*node, self.next, GcRef::NULL);
+            self.isolate.store_u64(*node, self.number, 0);
+        }
+        Ok(nodes)
+    }
+
     /// Adds a root and tells its index.
     pub(super) fn root(&mut self, reference: GcRef) -> usize {
         let mut slots = self.slots.lock();

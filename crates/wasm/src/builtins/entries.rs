@@ -120,7 +120,7 @@ macro_rules! entries {
 }
 
 entries! {
-    AllocStruct alloc_struct(a) fallible -> u32 = heap(a);
+    AllocStruct alloc_struct(a, b) fallible -> u32 = heap(a, b);
     AllocArray alloc_array(a, b) fallible -> u32 = heap(a, b);
     ArrayNewData array_new_data(a, b, c, d) fallible -> u32 = heap(a, b, c, d);
     ArrayNewElem array_new_elem(a, b, c, d) fallible -> u32 = heap(a, b, c, d);

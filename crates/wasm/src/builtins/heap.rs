@@ -8,10 +8,16 @@ use windrow::{Store, TypeId};
 
 type Result<T> = std::result::Result<T, Error>;
 
-pub(super) fn alloc_struct(store: &mut Store, _: &InstanceData, type_id: u32) -> Result<u32> {
+pub(super) fn alloc_struct(
+    store: &mut Store,
+    _: &InstanceData,
+    type_id: u32,
+    bytes: u32,
+) -> Result<u32> {
+    let type_id = TypeId::from_bits(type_id);
     let object = store
         .isolate_mut()
-        .alloc_struct_uninit(TypeId::from_bits(type_id), &mut [])?;
+        .alloc_structs_uninit(type_id, bytes, &mut [])?;
     Ok(object.offset())
 }
 

@@ -21,7 +21,7 @@ use cranelift_codegen::isa::CallConv;
 use wasmparser::{Catch, Operator};
 use windrow::TypeId;
 use windrow::jit::{EXN_PAYLOAD_OFFSET, EXN_TAG_OFFSET, HEADER_BYTES};
-use windrow_cranelift::{Extension, HeapTrap, Known, Place, RefVar};
+use windrow_cranelift::{Extension, HeapTrap, Known, NewStruct, Place, RefVar};
 
 /// Where an exception keeps its tag's number.
 const TAG: Place = Place::field(EXN_TAG_OFFSET, types::I32);
@@ -197,7 +197,7 @@ impl Translator<'_> {
     fn allocate(&mut self, live: &[RefVar], type_id: TypeId, bytes: u32) -> Value {
         let (b, frame, host) = (&mut self.b, &mut self.frame, &mut self.host);
         self.emitter
-            .struct_new(b, frame, live, host, type_id, bytes)
+            .struct_new(b, frame, live, host, NewStruct { type_id, bytes })
     }
 
     /// Makes the block of exceptions the current one; all that lead there are known.

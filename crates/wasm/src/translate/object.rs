@@ -124,16 +124,7 @@ impl Translator<'_> {
 
     fn struct_new(&mut self, type_index: u32, default: bool) {
         let layout = self.struct_layout(type_index);
-        let live = self.live_refs();
-        let (type_id, bytes) = (layout.type_id, layout.bytes);
-        let object = self.emitter.struct_new(
-            &mut self.b,
-            &mut self.frame,
-            &live,
-            &mut self.host,
-            type_id,
-            bytes,
-        );
+        let object = self.new_object(type_index);
         let values = if default {
             layout
                 .fields
@@ -148,6 +139,21 @@ impl Translator<'_> {
                 .store(&mut self.b, object, Known::Fresh, field.place, value);
         }
         self.push(object);
+    }
+
+    /// A struct whose fields are unset: one allocated with others before, or the first of several.
+    fn new_object(&mut self, type_index: u32) -> Value {
+        if let Some(object) = self.allocated.pop() {
+            return object;
+        }
+        let structs = self.folded(type_index);
+        let live = self.live_refs();
+        let (b, frame, host) = (&mut self.b, &mut self.frame, &mut self.host);
+        let mut objects = self.emitter.structs_new(b, frame, &live, host, &structs);
+        objects.reverse();
+        let object = objects.pop().expect("as many as were asked for");
+        self.allocated = objects;
+        object
     }
 
     fn struct_get(&mut self, type_index: u32, field: u32, extension: Extension) {

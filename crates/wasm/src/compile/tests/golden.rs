@@ -79,33 +79,34 @@ fn struct_new() {
     block2:
     v12 = get_pinned_reg.i64
     istore32.i64 notrap aligned region1 v9, v12-8
-    v13 = iconst.i64 3
-    v14 = ireduce.i32 v7
+    v13 = ireduce.i32 v7
+    v14 = iconst.i64 3
     v15 = iadd v12, v7
-    store notrap region2 v13, v15  ; v13 = 3
+    store notrap region2 v14, v15  ; v14 = 3
     jump block3(v7, v1)
     block1 cold:
     v16 = stack_addr.i64 ss0
     store.i32 notrap aligned region3 v1, v16
     v17 = iconst.i32 3
-    v18 = load.i64 notrap aligned readonly v0+16
-    v19 = load.i64 notrap aligned readonly v18
-    call_indirect sig0, v19(v0, v17), stack_map=[i32 @ ss0+0]  ; v17 = 3
-    v20 = stack_addr.i64 ss0
-    v21 = load.i32 notrap aligned region3 v20
-    v22 = get_pinned_reg.i64
-    v23 = load.i32 notrap aligned region4 v22-168
-    trapz v23, user7
-    v24 = uextend.i64 v23
-    jump block3(v24, v21)
-    block3(v5: i64, v26: i32):
-    v25 = ireduce.i32 v5
-    v27 = get_pinned_reg.i64
-    v28 = iadd v27, v5
-    store notrap region5 v26, v28+16
-    v29 = iadd v27, v5
-    store.i64 notrap region6 v2, v29+8
-    return v25
+    v18 = iconst.i32 24
+    v19 = load.i64 notrap aligned readonly v0+16
+    v20 = load.i64 notrap aligned readonly v19
+    call_indirect sig0, v20(v0, v17, v18), stack_map=[i32 @ ss0+0]  ; v17 = 3, v18 = 24
+    v21 = stack_addr.i64 ss0
+    v22 = load.i32 notrap aligned region3 v21
+    v23 = get_pinned_reg.i64
+    v24 = load.i32 notrap aligned region4 v23-168
+    trapz v24, user7
+    v25 = uextend.i64 v24
+    jump block3(v25, v22)
+    block3(v5: i64, v27: i32):
+    v26 = ireduce.i32 v5
+    v28 = get_pinned_reg.i64
+    v29 = iadd v28, v5
+    store notrap region5 v27, v29+16
+    v30 = iadd v28, v5
+    store.i64 notrap region6 v2, v30+8
+    return v26
     ");
 }
 

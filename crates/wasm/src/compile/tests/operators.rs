@@ -247,3 +247,34 @@ fn inlined_code_names_the_calls_it_took_the_place_of() {
     });
     assert!(trap.is_some(), "{:?}", outer.code);
 }
+
+/// How often a function of a tree asks for room, of which it makes these structs.
+fn rooms(body: &str, abi: CodeAbi) -> usize {
+    let text = format!(
+        r#"(module
+          (type $tree (struct (field (ref null $tree)) (field (ref null $tree))))
+          (type $large (struct {}))
+          (func $f (param (ref null $tree)) (param i32) (result (ref null $tree)) {body}))"#,
+        "(field i64)".repeat(28)
+    );
+    let function = clif(&text, abi).pop().unwrap();
+    function.matches("call_indirect").count()
+}
+
+#[test]
+fn structs_between_which_nothing_happens_are_allocated_at_once() {
+    const TREE: &str = "(struct.new $tree (struct.new_default $tree) (struct.new_default $tree))";
+    assert_eq!(rooms(TREE, bump_abi()), 1);
+    assert_eq!(rooms(TREE, call_abi()), 3);
+    let trap = "(struct.new $tree (struct.new_default $tree) (struct.get $tree 0 (local.get 0)))";
+    assert_eq!(rooms(trap, bump_abi()), 2);
+    let branch = "(struct.new $tree (struct.new_default $tree)
+        (if (result (ref null $tree)) (local.get 1)
+          (then (struct.new_default $tree)) (else (local.get 0))))";
+    assert_eq!(rooms(branch, bump_abi()), 3);
+    let large = "(drop (struct.new_default $large)) (struct.new_default $tree)";
+    assert_eq!(rooms(large, bump_abi()), 1);
+    let two_large = "(drop (struct.new_default $large)) (drop (struct.new_default $large))
+        (struct.new_default $tree)";
+    assert_eq!(rooms(two_large, bump_abi()), 2);
+}
