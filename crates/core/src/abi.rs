@@ -31,7 +31,8 @@ pub enum AllocSpec {
 impl AllocSpec {
     /// The largest object allocated in line by the state's own cursor and limit, in bytes; zero where
     /// allocation goes another way.
-    pub(crate) const fn bump_bytes(self) -> u32 {
+    #[must_use]
+    pub const fn bump_bytes(self) -> u32 {
         match self {
             Self::Bump {
                 cursor: MutatorState::CURSOR,

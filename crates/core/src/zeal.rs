@@ -9,7 +9,8 @@
 )]
 pub struct Zeal {
     /// Collect at every this-many-th allocation; zero for never. The allocation limit is held at
-    /// the cursor, so that in-line allocation always takes the slow path.
+    /// the cursor, so that in-line allocation always takes the slow path. Structs that compiled code
+    /// allocates at once count as one.
     pub collect_every: u32,
     /// Overwrite the dead, so that a stale reference finds nothing it could mistake for an object.
     pub poison: bool,

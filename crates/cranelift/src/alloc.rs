@@ -76,7 +76,8 @@ impl Emitter {
         structs: &[NewStruct],
     ) -> SmallVec<[Value; 1]> {
         let (first, others) = structs.split_first().expect("a struct to allocate");
-        let bytes = structs.iter().map(|of| of.bytes).sum();
+        let sizes = structs.iter().map(|of| of.bytes);
+        let bytes = sizes.fold(0, u32::saturating_add);
         assert!(
             others.is_empty() || bytes <= self.folded_bytes(),
             "structs of {bytes} bytes in all cannot be allocated at once"
@@ -119,11 +120,9 @@ impl Emitter {
     /// Bytes that structs allocated at once may have together; none where allocation is a call.
     #[must_use]
     pub fn folded_bytes(&self) -> u32 {
-        const MAX_FOLDED_BYTES: u32 = 256;
-        match self.alloc {
-            Alloc::Bump { max_bytes, .. } => max_bytes.min(MAX_FOLDED_BYTES),
-            Alloc::Call => 0,
-        }
+        // Where free memory is in pieces, more of them are too small for more at once.
+        const MAX_FOLDED_BYTES: u32 = 128;
+        self.abi().mutator.alloc.bump_bytes().min(MAX_FOLDED_BYTES)
     }
 
     /// Allocates an array of `length` elements, an `i32` taken as unsigned.

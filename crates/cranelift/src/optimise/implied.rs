@@ -6,12 +6,11 @@
 //! branch that leads one way. An index counted up from zero or more, and less than a length as a signed
 //! number, is less than it as an unsigned one, as which elements check it.
 //!
-//! For functions that have been optimised, so that equal values are one. Linear in instructions, but for
-//! indices, where dominators are looked through up to the loop's beginning.
+//! For functions that have been optimised, so that equal values are one. Linear in instructions; for each
+//! index dominators are looked through once, up to the loop's beginning.
 
 use super::condition::{self, Condition, Term};
 use cranelift_codegen::Context;
-use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{
@@ -33,6 +32,7 @@ pub(super) fn drop_implied(context: &mut Context) -> bool {
         graph: &context.cfg,
         tree: &context.domtree,
         facts: Facts::default(),
+        natural: HashMap::new(),
         has_cut: false,
     };
     let mut steps = vec![Step::Enter(entry)];
@@ -66,7 +66,9 @@ struct Facts {
 
 impl Facts {
     fn learn(&mut self, condition: Condition, holds: bool) {
-        if self.known.insert(condition, holds).is_none() {
+        let before = self.known.insert(condition, holds);
+        debug_assert!(before.is_none_or(|before| before == holds), "{condition:?}");
+        if before.is_none() {
             self.trail.push(condition);
         }
     }
@@ -83,6 +85,8 @@ struct Walk<'a> {
     graph: &'a ControlFlowGraph,
     tree: &'a DominatorTree,
     facts: Facts,
+    /// Parameters of blocks that are counted up from zero or more, and those that are not.
+    natural: HashMap<Value, bool>,
     has_cut: bool,
 }
 
@@ -118,9 +122,7 @@ impl Walk<'_> {
                     let lists = &self.func.dfg.value_lists;
                     let (block, arguments) = (to.block(lists), to.args(lists));
                     let arguments: Vec<BlockArg> = arguments.collect();
-                    let cursor = FuncCursor::new(self.func).at_inst(inst);
-                    cursor.func.dfg.clear_results(inst);
-                    cursor.func.replace(inst).jump(block, &arguments);
+                    self.func.replace(inst).jump(block, &arguments);
                     self.has_cut = true;
                 }
             }
@@ -145,7 +147,7 @@ impl Walk<'_> {
     }
 
     /// Whether a condition holds, if that is known.
-    fn outcome(&self, condition: Condition) -> Option<bool> {
+    fn outcome(&mut self, condition: Condition) -> Option<bool> {
         let known = self.facts.known.get(&condition).copied();
         known.or_else(|| {
             let below = condition.as_signed()?;
@@ -155,13 +157,24 @@ impl Walk<'_> {
     }
 
     /// Whether a number is not negative: a constant, or counted up from one.
-    fn is_natural(&self, term: Term) -> bool {
+    fn is_natural(&mut self, term: Term) -> bool {
         let value = match term {
             Term::Constant(constant) => return constant >= 0,
             Term::Masked(_, mask) => return mask >= 0,
             Term::Plus(..) => return false,
             Term::Value(value) => value,
         };
+        if let Some(is_natural) = self.natural.get(&value) {
+            return *is_natural;
+        }
+        let is_natural = self.is_counted_up(value);
+        self.natural.insert(value, is_natural);
+        is_natural
+    }
+
+    /// Whether a value is a parameter of a loop that begins with a constant that is not negative, and goes
+    /// on with one more where it is less than something.
+    fn is_counted_up(&self, value: Value) -> bool {
         let ValueDef::Param(block, index) = self.func.dfg.value_def(value) else {
             return false;
         };

@@ -191,3 +191,47 @@ fn a_number_that_is_used_elsewhere_is_made() {
     );
     assert_eq!(used, (2, 2));
 }
+
+/// A test of a constant that is passed on, through so many comparisons, to a block that takes so much.
+fn passed_on(comparisons: usize, arguments: usize) -> (usize, usize) {
+    let chain: String = (0..comparisons)
+        .map(|index| {
+            format!(
+                "v{} = icmp eq v{}, v{}\n",
+                101 + index,
+                100 + index,
+                100 + index
+            )
+        })
+        .collect();
+    let list = |item: &dyn Fn(usize) -> String| {
+        let items: Vec<String> = (0..arguments).map(item).collect();
+        items.join(", ")
+    };
+    let passed = list(&|_| "v1".into());
+    tests(&format!(
+        "block0(v0: i32, v1: i32, v2: i32):
+            v3 = iconst.i8 1
+            v4 = iconst.i8 0
+            brif v0, block3(v3), block3(v4)
+        block3(v100: i8):
+            {chain}
+            brif v{}, block4({passed}), block5({passed})
+        block4({}):
+            return v1
+        block5({}):
+            return v2",
+        100 + comparisons,
+        list(&|index| format!("v{}: i32", 1000 + index)),
+        list(&|index| format!("v{}: i32", 2000 + index)),
+    ))
+}
+
+#[test]
+fn jumps_are_led_past_little() {
+    assert_eq!(passed_on(0, 1), (2, 1));
+    assert_eq!(passed_on(7, 8), (2, 1));
+    assert_eq!(passed_on(0, 9), (2, 2));
+    // Each doubles the work of who follows both operands.
+    passed_on(100, 1);
+}

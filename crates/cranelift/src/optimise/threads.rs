@@ -18,6 +18,12 @@ use smallvec::SmallVec;
 /// Blocks that a jump is led past.
 const MOST_PASSED: usize = 8;
 
+/// Instructions of a block that jumps are led past.
+const MOST_INSTS: usize = 8;
+
+/// What a jump that was led past a block may pass: each such jump has a list of its own.
+const MOST_ARGUMENTS: usize = 8;
+
 /// Leads jumps past the blocks whose branch they decide.
 pub(super) fn thread(func: &mut Function) {
     let forks = forks(func);
@@ -55,14 +61,18 @@ fn destinations(func: &Function, inst: Inst) -> &[BlockCall] {
 fn forks(func: &Function) -> EntitySet<Block> {
     let mut forks = EntitySet::new();
     for block in func.layout.blocks() {
-        let does_nothing = func.layout.block_insts(block).all(|inst| {
-            matches!(
-                func.dfg.insts[inst].opcode(),
-                Opcode::Iconst | Opcode::Icmp | Opcode::Uextend | Opcode::Brif
-            )
+        let mut insts = func
+            .layout
+            .block_insts(block)
+            .take(MOST_INSTS + 1)
+            .enumerate();
+        let does_little = insts.all(|(index, inst)| {
+            let opcode = func.dfg.insts[inst].opcode();
+            let asks = matches!(opcode, Opcode::Iconst | Opcode::Icmp | Opcode::Uextend);
+            index < MOST_INSTS && (asks || opcode == Opcode::Brif)
         });
         let is_entry = func.layout.entry_block() == Some(block);
-        if does_nothing && !is_entry && !func.dfg.block_params(block).is_empty() {
+        if does_little && !is_entry && !func.dfg.block_params(block).is_empty() {
             forks.insert(block);
         }
     }
@@ -106,6 +116,9 @@ fn past(func: &mut Function, forks: &EntitySet<Block>, to: BlockCall) -> Option<
     };
     let is_zero = outcome(func, fork, &passed, arg)? == 0;
     let next = blocks[usize::from(is_zero)];
+    if next.len(lists) > MOST_ARGUMENTS {
+        return None;
+    }
     let arguments = next.args(lists).map(|argument| match argument {
         BlockArg::Value(value) => match func.dfg.value_def(value) {
             ValueDef::Param(block, index) if block == fork => passed.get(index).copied(),
@@ -132,6 +145,13 @@ fn outcome(func: &Function, fork: Block, passed: &[BlockArg], value: Value) -> O
         ValueDef::Result(inst, _) => inst,
         _ => return None,
     };
+    if func
+        .dfg
+        .inst_values(inst)
+        .any(|arg| func.dfg.value_type(arg).bits() > 64)
+    {
+        return None;
+    }
     match func.dfg.insts[inst] {
         InstructionData::Unary {
             opcode: Opcode::Uextend,

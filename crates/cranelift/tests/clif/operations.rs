@@ -308,7 +308,6 @@ fn concrete(depth: u32, is_final: bool) -> Concrete {
     }
 }
 
-/// Parameter `index` as a variable.
 const fn new_struct(type_id: u32, bytes: u32) -> NewStruct {
     NewStruct {
         type_id: TypeId::from_bits(type_id),
@@ -316,6 +315,7 @@ const fn new_struct(type_id: u32, bytes: u32) -> NewStruct {
     }
 }
 
+/// Parameter `index` as a variable.
 fn reference(s: &mut Scene<'_, '_>, index: usize) -> RefVar {
     let var = s.frame.declare(s.b);
     s.frame.set(s.b, var, s.params[index]);

@@ -4,9 +4,8 @@ use super::scene::{ELEMENTS, MEMORIES, NODE_BYTES, Scene};
 use crate::{Effort, Recorder, prove};
 use std::sync::Arc;
 use windrow_core::{
-    AllocSpec, ArrayType, CollectionKind, Collector, Corruption, FieldType, GcRef, HeapError,
-    HostValue, MemoryKind, OBJECT_ALIGN, ObjectRef, RefType, StorageType, StructType, TypeId,
-    ValType, Zeal,
+    ArrayType, CollectionKind, Collector, Corruption, FieldType, GcRef, HeapError, HostValue,
+    MemoryKind, OBJECT_ALIGN, ObjectRef, RefType, StorageType, StructType, TypeId, ValType, Zeal,
 };
 
 /// Random programs in one test.
@@ -129,21 +128,27 @@ pub fn every_shape_survives(collector: &Arc<dyn Collector>) {
 /// # Panics
 /// Where they do not.
 pub fn structs_allocated_at_once_live_apart(collector: &Arc<dyn Collector>) {
-    const NODES: u32 = 10;
-    for memory in MEMORIES {
-        if !matches!(collector.abi().alloc, AllocSpec::Bump { .. }) {
-            continue;
-        }
-        let mut scene = Scene::new(collector, memory);
+    const MOST_BYTES: u32 = 128;
+    let bytes = collector.abi().alloc.bump_bytes().min(MOST_BYTES);
+    let count = usize::try_from(u64::from(bytes) / NODE_BYTES).expect("few");
+    if count < 2 {
+        return;
+    }
+    let settings = MEMORIES.map(|memory| [Zeal::OFF, Zeal::every(1)].map(|zeal| (memory, zeal)));
+    for (memory, zeal) in settings.into_iter().flatten() {
+        let scene = Scene::try_new(collector, memory, |config| config.zeal = zeal);
+        let mut scene = scene.expect("the default sizes do");
         let kept = scene.root(GcRef::NULL);
+        let places = |round: usize| (round % (count - 1), round % (count - 1) + 1);
         for round in 0..200 {
-            let nodes = scene.nodes(NODES).expect("there is room");
+            let nodes = scene.nodes(count).expect("there is room");
             for (number, node) in (0..).zip(&nodes) {
                 assert_eq!(scene.isolate.type_of(*node), scene.node);
                 scene.isolate.store_u64(*node, scene.number, number);
             }
             // One of them holds what was kept before, and is held by the next, which is kept.
-            let (holder, keeper) = (nodes[round % 9], nodes[round % 9 + 1]);
+            let (holder, keeper) = places(round);
+            let [holder, keeper] = [holder, keeper].map(|place| nodes[place]);
             let before = scene.held(kept);
             scene.isolate.write_ref(holder, scene.next, before);
             scene.isolate.write_ref(keeper, scene.next, holder.to_ref());
@@ -154,13 +159,21 @@ pub fn structs_allocated_at_once_live_apart(collector: &Arc<dyn Collector>) {
         }
         let mut reference = scene.held(kept);
         for round in (0..200).rev() {
-            for number in [round % 9 + 1, round % 9] {
+            let (holder, keeper) = places(round);
+            for number in [keeper, holder] {
                 let node = reference.as_object().expect("a node is kept");
-                assert_eq!(scene.isolate.load_u64(node, scene.number), number);
+                assert_eq!(scene.isolate.load_u64(node, scene.number), number as u64);
                 reference = scene.isolate.load_ref(node, scene.next);
             }
         }
         assert!(reference.is_null());
+        if collector.properties().collects {
+            scene.collect();
+            let mut objects = 0;
+            let counted = scene.isolate.visit_objects(|_| objects += 1);
+            counted.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(objects, 400, "what is not held goes");
+        }
     }
 }
 

@@ -105,14 +105,16 @@ impl Scene {
     }
 
     /// Allocates nodes side by side, as compiled code does: null and zero.
-    pub(super) fn nodes(&mut self, count: u32) -> Result<Vec<ObjectRef>, HeapError> {
-        let bytes = u32::try_from(NODE_BYTES).expect("few");
+    pub(super) fn nodes(&mut self, count: usize) -> Result<Vec<ObjectRef>, HeapError> {
+        let node_bytes = usize::try_from(NODE_BYTES).expect("few");
+        let bytes = u32::try_from(count * node_bytes).expect("few");
         let first = self
             .isolate
-            .alloc_structs_uninit(self.node, count * bytes, &mut [])?;
+            .alloc_structs_uninit(self.node, bytes, &mut [])?;
         let header = self.isolate.code_abi().mutator.header_template;
-        let nodes: Vec<ObjectRef> = (0..count)
-            .filter_map(|index| ObjectRef::from_offset(first.offset() + index * bytes))
+        let nodes: Vec<ObjectRef> = (first.offset()..first.offset() + bytes)
+            .step_by(node_bytes)
+            .filter_map(ObjectRef::from_offset)
             .collect();
         for node in &nodes {
             let header = header | u64::from(self.node.bits());

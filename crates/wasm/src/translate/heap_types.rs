@@ -70,7 +70,7 @@ impl Translator<'_> {
     }
 
     /// The canonical type at a module index, which the registry is asked for once a function.
-    fn type_info(&mut self, type_index: u32) -> Arc<TypeInfo> {
+    pub(super) fn type_info(&mut self, type_index: u32) -> Arc<TypeInfo> {
         let env = self.env;
         let info = self.types.entry(type_index);
         Arc::clone(info.or_insert_with(|| env.registry.sub_type(env.type_id(type_index))))

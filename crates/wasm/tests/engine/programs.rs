@@ -461,3 +461,32 @@ fn a_null_reference_is_named_by_its_kind() {
         }
     }
 }
+
+#[test]
+fn structs_allocated_at_once_seldom_take_the_slow_path() {
+    // More in a row than are allocated at once, and nothing else.
+    let leaf = "(struct.new_default $tree)";
+    let row = format!("(drop {leaf})").repeat(9);
+    let text = format!(
+        r#"(module
+          (type $tree (struct (field (ref null $tree)) (field (ref null $tree)) (field i64)))
+          (func (export "run") (param $n i32) (result i32)
+            (loop $again
+              (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
+              {row}
+              (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+              (br $again))
+            (unreachable)))"#
+    );
+    for collector in [
+        CollectorKind::Copying,
+        CollectorKind::Drc,
+        CollectorKind::Null,
+    ] {
+        let engine = unwinders::engine(&Config::new().collector(collector)).unwrap();
+        let mut program = Program::new(&engine, &text);
+        program.call("run", &[20_000]).unwrap();
+        let stats = program.store.stats();
+        assert!(stats.slow_allocations < 4000, "{collector:?}: {stats:?}");
+    }
+}

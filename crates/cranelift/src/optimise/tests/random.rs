@@ -27,6 +27,8 @@ enum Number {
 enum Question {
     Nonzero(Number),
     Compare(IntCC, Number, Number),
+    /// In 64 bits, with signs or without.
+    CompareWide(bool, IntCC, Number, Number),
 }
 
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ enum Statement {
     While(Question, Vec<Statement>),
 }
 
-fn number() -> impl Strategy<Value = Number> {
+fn number() -> BoxedStrategy<Number> {
     let constant = prop::sample::select(vec![0, 1, 2, 3, -1, i32::MAX, i32::MIN]);
     prop_oneof![
         4 => (0..VARIABLES).prop_map(Number::Variable),
@@ -50,14 +52,18 @@ fn number() -> impl Strategy<Value = Number> {
         1 => (0..VARIABLES, constant.clone()).prop_map(|(v, by)| Number::Plus(v, by)),
         1 => (0..VARIABLES, constant).prop_map(|(v, by)| Number::Masked(v, by)),
     ]
+    .boxed()
 }
 
-fn question() -> impl Strategy<Value = Question> {
-    let conds = prop::sample::select(IntCC::all().to_vec());
-    prop_oneof![
-        1 => number().prop_map(Question::Nonzero),
-        3 => (conds, number(), number()).prop_map(|(cond, a, b)| Question::Compare(cond, a, b)),
-    ]
+fn question() -> BoxedStrategy<Question> {
+    let comparison = || {
+        let conds = prop::sample::select(IntCC::all().to_vec());
+        (any::<bool>(), conds, number(), number())
+    };
+    let narrow = comparison().prop_map(|(_, cond, a, b)| Question::Compare(cond, a, b));
+    let wide =
+        comparison().prop_map(|(signs, cond, a, b)| Question::CompareWide(signs, cond, a, b));
+    prop_oneof![1 => number().prop_map(Question::Nonzero), 3 => narrow, 1 => wide].boxed()
 }
 
 /// A variable counted while it compares with a number, and checked to be less.
@@ -132,6 +138,16 @@ impl Maker<'_> {
             Question::Nonzero(number) => self.number(number),
             Question::Compare(cond, left, right) => {
                 let (left, right) = (self.number(left), self.number(right));
+                self.b.ins().icmp(cond, left, right)
+            }
+            Question::CompareWide(signs, cond, left, right) => {
+                let [left, right] = [left, right].map(|number| {
+                    let number = self.number(number);
+                    match signs {
+                        true => self.b.ins().sextend(types::I64, number),
+                        false => self.b.ins().uextend(types::I64, number),
+                    }
+                });
                 self.b.ins().icmp(cond, left, right)
             }
         }

@@ -255,7 +255,7 @@ fn rooms(body: &str, abi: CodeAbi) -> usize {
           (type $tree (struct (field (ref null $tree)) (field (ref null $tree))))
           (type $large (struct {}))
           (func $f (param (ref null $tree)) (param i32) (result (ref null $tree)) {body}))"#,
-        "(field i64)".repeat(28)
+        "(field i64)".repeat(13)
     );
     let function = clif(&text, abi).pop().unwrap();
     function.matches("call_indirect").count()
