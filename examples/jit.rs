@@ -327,10 +327,7 @@ impl Compiler<'_> {
             node,
             ..
         } = self;
-        let node = NewStruct {
-            type_id: node.id,
-            bytes: node.shape.size_bytes,
-        };
+        let node = NewStruct::from(*node);
         let new = emitter.struct_new(b, frame, live, calls, node);
         // Read after the allocation, which may have moved what it refers to.
         let next = frame.value(b, list);

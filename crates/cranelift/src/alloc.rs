@@ -13,7 +13,9 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, Inst, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use smallvec::{SmallVec, smallvec};
-use windrow_core::{ARRAY_LENGTH_OFFSET, MutatorState, OBJECT_ALIGN, StateOffset, TypeId};
+use windrow_core::{
+    ARRAY_LENGTH_OFFSET, MutatorState, OBJECT_ALIGN, StateOffset, TypeId, TypeInfo,
+};
 
 /// Where an array's length lies.
 pub(crate) const LENGTH: Place = Place {
@@ -36,6 +38,15 @@ pub struct NewStruct {
     pub type_id: TypeId,
     /// Its bytes, header included, as its shape says.
     pub bytes: u32,
+}
+
+impl From<&TypeInfo> for NewStruct {
+    fn from(info: &TypeInfo) -> Self {
+        Self {
+            type_id: info.id,
+            bytes: info.shape.size_bytes,
+        }
+    }
 }
 
 /// What an allocation needs besides what is allocated.

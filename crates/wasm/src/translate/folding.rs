@@ -54,11 +54,7 @@ impl Translator<'_> {
     }
 
     fn new_struct(&mut self, type_index: u32) -> NewStruct {
-        let info = self.type_info(type_index);
-        NewStruct {
-            type_id: info.id,
-            bytes: info.shape.size_bytes,
-        }
+        NewStruct::from(&*self.type_info(type_index))
     }
 
     fn is_struct(&self, type_index: u32) -> bool {
