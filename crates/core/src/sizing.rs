@@ -65,14 +65,14 @@ pub struct GrowthPolicy {
 }
 
 impl Default for GrowthPolicy {
-    /// Room for one and a half to three times the live data, as far as it is worth it where 64 MiB are worth
+    /// Room for one and a half to three times the live data, as far as it is worth it where 32 MiB are worth
     /// as much time as the program takes; and at least 2 MiB.
     fn default() -> Self {
         Self {
             min_free_bytes: 2 << 20,
             free_percent_of_live: 150,
             max_free_percent_of_live: 300,
-            worth_bytes: 64 << 20,
+            worth_bytes: 32 << 20,
         }
     }
 }
@@ -176,10 +176,10 @@ mod tests {
         let budget = |pause_ms| {
             let mut pace = Pace::default();
             let (between, pause) = (Duration::from_millis(100), Duration::from_millis(pause_ms));
-            pace.record(32 * MIB, between, 32 * MIB, pause);
+            pace.record(64 * MIB, between, 32 * MIB, pause);
             policy.balanced_bytes(32 * MIB, &pace)
         };
-        // sqrt(64 MiB * 320 MiB/s * 0.12 s), and thrice the cost for a bit less than twice the space.
+        // sqrt(32 MiB * 640 MiB/s * 0.12 s), and thrice the cost for a bit less than twice the space.
         assert_eq!(budget(120).div_ceil(MIB), 50);
         assert_eq!(budget(360).div_ceil(MIB), 86);
         assert_eq!(budget(0), 48 * MIB);
