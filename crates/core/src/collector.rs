@@ -189,9 +189,9 @@ pub struct Violation(pub String);
 /// drop; after [`HeapError::Corrupt`] the driver calls nothing else.
 pub trait GcHeap: Send {
     /// Allocates `bytes` (a multiple of eight, header included) and writes `header`. The body is
-    /// not initialised: the caller writes every field before the next safepoint. Where
-    /// objects are bumped in line ([`AllocSpec::Bump`](crate::AllocSpec::Bump)) it may make several of
-    /// them, side by side: it writes the headers of the others at once.
+    /// not initialised: the caller writes every field before the next safepoint. Where objects are
+    /// bumped in line ([`AllocSpec::Bump`](crate::AllocSpec::Bump)) it may make several of them, side
+    /// by side: it writes the headers of the others at once.
     ///
     /// Runs after the in-line path of compiled code found no room, and for every host allocation.
     ///

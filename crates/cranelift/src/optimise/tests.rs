@@ -30,11 +30,16 @@ fn count(func: &Function, opcodes: &[Opcode]) -> usize {
 
 const TESTS: &[Opcode] = &[Opcode::Trapz, Opcode::Trapnz, Opcode::Brif];
 
-/// The tests in a function of three numbers, around blocks, before and after.
-fn tests(blocks: &str) -> (usize, usize) {
+/// A function of three numbers, around blocks.
+fn parse(blocks: &str) -> Function {
     let text = format!("function %f(i32, i32, i32) -> i32 tail {{\n{blocks}\n}}");
     let mut functions = cranelift_reader::parse_functions(&text).expect("it can be read");
-    let func = functions.pop().expect("there is one");
+    functions.pop().expect("there is one")
+}
+
+/// The tests in such a function, before and after.
+fn tests(blocks: &str) -> (usize, usize) {
+    let func = parse(blocks);
     (count(&func, TESTS), count(&optimised(&func), TESTS))
 }
 
@@ -234,4 +239,30 @@ fn jumps_are_led_past_little() {
     assert_eq!(passed_on(0, 9), (2, 2));
     // Each doubles the work of who follows both operands.
     passed_on(100, 1);
+}
+
+#[test]
+fn a_loop_is_entered_at_its_beginning() {
+    let func = optimised(&parse(
+        "block0(v0: i32, v1: i32, v2: i32):
+            v3 = iconst.i32 1
+            jump block1(v3)
+        block1(v4: i32):
+            brif v4, block2, block3
+        block2:
+            trapz v1, user1
+            jump block1(v2)
+        block3:
+            return v0",
+    ));
+    let entry = func.layout.entry_block().unwrap();
+    let enters = func.layout.last_inst(entry).unwrap();
+    let to = func.dfg.insts[enters]
+        .branch_destination(&func.dfg.jump_tables, &func.dfg.exception_tables)[0];
+    let test = func.layout.last_inst(to.block(&func.dfg.value_lists));
+    assert_eq!(
+        func.dfg.insts[test.unwrap()].opcode(),
+        Opcode::Brif,
+        "{func}"
+    );
 }

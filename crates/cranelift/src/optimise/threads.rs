@@ -57,20 +57,19 @@ fn destinations(func: &Function, inst: Inst) -> &[BlockCall] {
     dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables)
 }
 
-/// The blocks that do nothing but branch on what they are passed, and whose values no other block uses.
+/// The blocks that do nothing but branch on what they are passed, begin no loop, and whose values no other
+/// block uses.
 fn forks(func: &Function) -> EntitySet<Block> {
     let mut forks = EntitySet::new();
     for block in func.layout.blocks() {
-        let mut insts = func
-            .layout
-            .block_insts(block)
-            .take(MOST_INSTS + 1)
-            .enumerate();
-        let does_little = insts.all(|(index, inst)| {
-            let opcode = func.dfg.insts[inst].opcode();
-            let asks = matches!(opcode, Opcode::Iconst | Opcode::Icmp | Opcode::Uextend);
-            index < MOST_INSTS && (asks || opcode == Opcode::Brif)
-        });
+        let is_short = func.layout.block_insts(block).nth(MOST_INSTS).is_none();
+        let does_little = is_short
+            && func.layout.block_insts(block).all(|inst| {
+                matches!(
+                    func.dfg.insts[inst].opcode(),
+                    Opcode::Iconst | Opcode::Icmp | Opcode::Uextend | Opcode::Brif
+                )
+            });
         let is_entry = func.layout.entry_block() == Some(block);
         if does_little && !is_entry && !func.dfg.block_params(block).is_empty() {
             forks.insert(block);
@@ -79,8 +78,17 @@ fn forks(func: &Function) -> EntitySet<Block> {
     if forks.is_empty() {
         return forks;
     }
+    let mut passed = EntitySet::new();
     for block in func.layout.blocks() {
+        passed.insert(block);
         for inst in func.layout.block_insts(block) {
+            // A loop that is entered past its beginning is none to the optimiser.
+            for to in destinations(func, inst) {
+                let to = to.block(&func.dfg.value_lists);
+                if passed.contains(to) {
+                    forks.remove(to);
+                }
+            }
             for value in func.dfg.inst_values(inst) {
                 if let Some(home) = home(func, value)
                     && home != block
